@@ -1,0 +1,1 @@
+"""Records, commands and seams that every layer shares. Standard library only."""

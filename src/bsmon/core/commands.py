@@ -1,0 +1,120 @@
+"""What a person (or the advisor) may ask of a running training. Each takes effect at a step boundary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class LearningRateRule(StrEnum):
+    """How the learning rate follows a batch change. AUTO: gain where the noise scale is known, else by optimizer."""
+
+    AUTO = "auto"
+    UNCHANGED = "unchanged"
+    LINEAR = "linear"
+    SQRT = "sqrt"
+    GAIN = "gain"
+
+
+class Source(StrEnum):
+    """Who asks."""
+
+    PERSON = "person"
+    ADVISOR = "advisor"
+    ENGINE = "engine"
+
+
+@dataclass(frozen=True, slots=True)
+class SetBatchSize:
+    """Train with this many samples per update from the next step boundary on."""
+
+    batch_size: int
+    learning_rate_rule: LearningRateRule | None = None  # None: the run's own rule
+    learning_rate: float | None = None  # a value of the person's own; outranks the rule
+    source: Source = Source.PERSON
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleBatchSize:
+    """Multiply the batch size that stands when the command is taken: 2.0 doubles, 0.5 halves (rounded down)."""
+
+    factor: float
+    learning_rate_rule: LearningRateRule | None = None
+    source: Source = Source.PERSON
+
+
+@dataclass(frozen=True, slots=True)
+class SetMicroBatchSize:
+    """Samples per forward pass; None lets the engine choose."""
+
+    micro_batch_size: int | None
+    source: Source = Source.PERSON
+
+
+@dataclass(frozen=True, slots=True)
+class SetLearningRate:
+    """The learning rate from the next step on; the schedule's shape goes on from there."""
+
+    learning_rate: float
+    source: Source = Source.PERSON
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Hold before the next step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Go on after a pause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluate:
+    """Run the validation set now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """Write a checkpoint now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """Take back the last batch change; `weights`: put the weights back to what they were at that change, too."""
+
+    weights: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End the run at the next step boundary, or after this epoch; `save` writes a checkpoint first."""
+
+    after_epoch: bool = False
+    save: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyAdvice:
+    """Do what the recommendation on the screen says. The session turns it into the command it stands for."""
+
+
+@dataclass(frozen=True, slots=True)
+class DismissAdvice:
+    """Not now."""
+
+
+Command = (
+    SetBatchSize
+    | ScaleBatchSize
+    | SetMicroBatchSize
+    | SetLearningRate
+    | Pause
+    | Resume
+    | Evaluate
+    | Save
+    | Undo
+    | Stop
+    | ApplyAdvice
+    | DismissAdvice
+)

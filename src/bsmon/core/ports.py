@@ -1,0 +1,69 @@
+"""The seams: what a front end needs of a run, and what the engine needs of whoever watches it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from bsmon.core.commands import Command, LearningRateRule
+from bsmon.core.records import Evaluation, EventKind, GradientStats, Level, Step
+from bsmon.core.snapshot import Failure, RunInfo, RunState, Snapshot
+
+
+class Session(Protocol):
+    """A run as a front end sees it: live, attached from another terminal, or replayed."""
+
+    def snapshot(self) -> Snapshot:
+        """The newest snapshot; returns at once, from any thread."""
+        ...
+
+    def submit(self, command: Command) -> None:
+        """Ask for something; returns at once. An event says what came of it."""
+        ...
+
+
+class Observer(Protocol):
+    """Who the engine reports to. Every method returns at once and never raises: watching must not hurt training."""
+
+    def step(self, record: Step) -> None:
+        """An update was made."""
+
+    def gradients(self, stats: GradientStats) -> None:
+        """Gradient statistics of a measured step."""
+
+    def evaluation(self, record: Evaluation) -> None:
+        """The validation set was run."""
+
+    def state(self, state: RunState, waiting_for: str = "") -> None:
+        """The run changed its state, or what it is busy with."""
+
+    def run_info(self, info: RunInfo) -> None:
+        """The task was built; what it is."""
+
+    def batch(self, batch_size: int, micro_batch_size: int, learning_rate: float, bounds: tuple[int, int]) -> None:
+        """The batch plan in force, acknowledged; also at the start."""
+
+    def event(self, kind: EventKind, level: Level, text: str, step: int, **data: float | int | str | None) -> None:
+        """Something rare happened."""
+
+    def failed(self, failure: Failure) -> None:
+        """The run ended with an error."""
+
+
+class Mailbox(Protocol):
+    """Where commands wait for a step boundary."""
+
+    def take(self) -> Command | None:
+        """The oldest waiting command, or None; returns at once."""
+        ...
+
+    def wait(self, timeout_s: float) -> None:
+        """Return when a command waits, or after the time."""
+        ...
+
+
+LearningRateScaling = Callable[[LearningRateRule, int, int], float]
+"""(rule, old batch size, new batch size) -> factor on the learning rate."""
+
+Arguments = Mapping[str, object]
+"""Keyword arguments of a built-in or a target, as the config gives them."""

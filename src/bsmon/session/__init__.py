@@ -1,0 +1,1 @@
+"""Owns the threads of a run and builds its snapshots."""

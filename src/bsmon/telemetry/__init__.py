@@ -1,0 +1,1 @@
+"""Measurements of gradients, memory, GPUs and the host."""

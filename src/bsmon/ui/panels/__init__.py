@@ -1,0 +1,1 @@
+"""Panels of the run screen, one a file."""
