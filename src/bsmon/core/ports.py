@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from bsmon.core.commands import Command, LearningRateRule
@@ -25,8 +25,8 @@ class Session(Protocol):
 class Observer(Protocol):
     """Who the engine reports to. Every method returns at once and never raises: watching must not hurt training."""
 
-    def step(self, record: Step) -> None:
-        """An update was made."""
+    def steps(self, records: Sequence[Step]) -> None:
+        """Updates were made; handed over a few at a time, in order, so that a step costs next to nothing."""
 
     def gradients(self, stats: GradientStats) -> None:
         """Gradient statistics of a measured step."""
@@ -62,8 +62,8 @@ class Mailbox(Protocol):
         ...
 
 
-LearningRateScaling = Callable[[LearningRateRule, int, int], float]
-"""(rule, old batch size, new batch size) -> factor on the learning rate."""
+LearningRateScaling = Callable[[LearningRateRule, int, int], tuple[float, LearningRateRule]]
+"""(rule, old batch size, new batch size) -> (factor on the learning rate, the rule that AUTO stood for)."""
 
 Arguments = Mapping[str, object]
 """Keyword arguments of a built-in or a target, as the config gives them."""

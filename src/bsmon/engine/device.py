@@ -1,0 +1,72 @@
+"""Where the run computes: device, precision, threads."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+from pathlib import Path
+
+import torch
+
+from bsmon.config.schema import Config
+from bsmon.core.errors import BadInput
+
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def choose_device(wanted: str) -> torch.device:
+    """The device that `[run] device` names; "auto" takes a GPU where there is one.
+
+    Raises BadInput when the device is not there, saying which are.
+    """
+    if wanted == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda:0")
+        return torch.device("mps") if torch.backends.mps.is_available() else torch.device("cpu")
+    device = torch.device(wanted if wanted != "cuda" else "cuda:0")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        count = torch.cuda.device_count()
+        there = ", ".join(["cpu", *(f"cuda:{index}" for index in range(count))])
+        raise BadInput(f'run.device = "{wanted}": torch {torch.__version__} sees {count} CUDA devices; there is: {there}')
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise BadInput('run.device = "mps": torch sees no Apple GPU here; use "cpu" or "auto"')
+    return device
+
+
+def device_name(device: torch.device) -> str:
+    """The hardware's own name."""
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def set_threads(config: Config, device: torch.device) -> int:
+    """Set torch's CPU threads as the config says, and return how many.
+
+    "auto" on a CPU leaves one core to the screen and everything else: torch on all cores beside any busy process is
+    the worst slowdown there is, 20 to 200 times, because its threads wait for each other by spinning.
+    """
+    threads = config.run.threads
+    if threads == "auto":
+        if device.type != "cpu":
+            return torch.get_num_threads()
+        threads = max(1, usable_cores() - 1)
+    torch.set_num_threads(threads)
+    return threads
+
+
+def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager[object]:
+    """The context that forward passes run in."""
+    if precision == "fp32":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, _DTYPES[precision])
