@@ -57,6 +57,10 @@ class Mailbox(Protocol):
         """The oldest waiting command, or None; returns at once."""
         ...
 
+    def find(self, kind: type[Command]) -> Command | None:
+        """The oldest waiting command of this kind, left where it is."""
+        ...
+
     def wait(self, timeout_s: float) -> None:
         """Return when a command waits, or after the time."""
         ...

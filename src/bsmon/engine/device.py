@@ -28,7 +28,9 @@ def choose_device(wanted: str) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
         there = ", ".join(["cpu", *(f"cuda:{index}" for index in range(count))])
-        raise BadInput(f'run.device = "{wanted}": torch {torch.__version__} sees {count} CUDA devices; there is: {there}')
+        raise BadInput(
+            f'run.device = "{wanted}": torch {torch.__version__} sees {count} CUDA devices; there is: {there}'
+        )
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise BadInput('run.device = "mps": torch sees no Apple GPU here; use "cpu" or "auto"')
     return device

@@ -45,7 +45,7 @@ class SampleCursor:
 
     def __init__(self, order: EpochOrder, *, drop_last: bool = False) -> None:
         self._order = order
-        self._drop_last = drop_last
+        self.drop_last = drop_last
         self.epoch = 1
         self.position = 0
         self.consumed = 0  # over all epochs
@@ -63,7 +63,7 @@ class SampleCursor:
 
     def next_size(self, batch_size: int) -> int:
         """How many samples the next update of this epoch takes; 0 when the epoch is over."""
-        if self._drop_last and self.remaining < batch_size:
+        if self.drop_last and self.remaining < batch_size:
             return 0
         return min(batch_size, self.remaining)
 

@@ -1,0 +1,124 @@
+"""What may be changed while a run trains: batch plan and learning rate. Every change is checked, then made whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bsmon.core.commands import (
+    LearningRateRule,
+    ScaleBatchSize,
+    SetBatchSize,
+    SetLearningRate,
+    SetMicroBatchSize,
+)
+from bsmon.core.errors import NotApplicable
+from bsmon.core.ports import LearningRateScaling
+from bsmon.engine.plan import BatchPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The batch sizes that a person allows, and the data."""
+
+    minimum: int
+    maximum: int | None
+    train_samples: int
+
+    @property
+    def largest(self) -> int:
+        """The largest batch size that can be set."""
+        return min(self.train_samples, self.maximum or self.train_samples)
+
+    def check(self, batch_size: int) -> None:
+        """Raise NotApplicable, with the sentence for the person, when this size cannot be."""
+        if batch_size < 1:
+            raise NotApplicable(f"A batch needs at least 1 sample; {batch_size} cannot be.")
+        if batch_size > self.train_samples:
+            raise NotApplicable(f"{batch_size:,} is more than the {self.train_samples:,} training samples.")
+        if batch_size < self.minimum:
+            raise NotApplicable(f"{batch_size:,} is below your own limit, [batch] min = {self.minimum:,}.")
+        if self.maximum is not None and batch_size > self.maximum:
+            raise NotApplicable(f"{batch_size:,} is above your own limit, [batch] max = {self.maximum:,}.")
+
+
+@dataclass(frozen=True, slots=True)
+class BatchChange:
+    """A batch change that was made: before and after, and the rule that set the learning rate."""
+
+    old: BatchPlan
+    new: BatchPlan
+    old_learning_rate: float
+    learning_rate: float
+    rule: LearningRateRule
+
+
+class Controls:
+    """The batch plan and the base learning rate in force.
+
+    The base learning rate is the schedule's value at factor 1: a change scales all that the schedule will give, not
+    only the present value.
+    """
+
+    def __init__(
+        self, plan: BatchPlan, learning_rate: float, bounds: Bounds, rule: LearningRateRule, scale: LearningRateScaling
+    ) -> None:
+        self.plan = plan
+        self.base_learning_rate = learning_rate
+        self.bounds = bounds
+        self.rule = rule
+        self.largest_micro_batch = bounds.train_samples  # lowered by what ran out of memory
+        self.wanted_micro_batch: int | None = None  # the person's own choice
+        self._scale = scale
+
+    def set_batch_size(self, command: SetBatchSize | ScaleBatchSize, factor: float) -> BatchChange:
+        """Change the batch size; `factor` is the schedule's present one.
+
+        Raises NotApplicable with a sentence for the person when the size cannot be.
+        """
+        old = self.plan
+        size = command.batch_size if isinstance(command, SetBatchSize) else int(old.batch_size * command.factor)
+        if size == old.batch_size:
+            edge = " and cannot be smaller" if size == 1 and isinstance(command, ScaleBatchSize) else " already"
+            raise NotApplicable(f"The batch size is {size:,}{edge}.")
+        self.bounds.check(size)
+        own = command.learning_rate if isinstance(command, SetBatchSize) else None
+        if own is not None:
+            check_learning_rate(own)
+        ratio, rule = self._scale(command.learning_rate_rule or self.rule, old.batch_size, size)
+        before = self.base_learning_rate
+        # Rounded to 12 digits, so that doubling and halving again gives the very number that it was.
+        after = float(f"{before * ratio:.12g}") if own is None else own / (factor or 1.0)
+        self.plan, self.base_learning_rate = self._plan(size), after
+        rule = rule if own is None else LearningRateRule.UNCHANGED
+        return BatchChange(old, self.plan, before * factor, after * factor, rule)
+
+    def set_micro_batch_size(self, command: SetMicroBatchSize) -> BatchChange:
+        """Change the samples per forward pass; the batch size and the learning rate stay."""
+        wanted = command.micro_batch_size
+        if wanted is not None and not 1 <= wanted <= self.plan.batch_size:
+            raise NotApplicable(
+                f"A micro batch of {wanted:,} does not go into a batch of {self.plan.batch_size:,}; "
+                f"it can be 1 to {self.plan.batch_size:,}."
+            )
+        if wanted is not None and wanted > self.largest_micro_batch:
+            raise NotApplicable(f"A micro batch of {wanted:,} ran out of memory; {self.largest_micro_batch:,} fits.")
+        old, self.wanted_micro_batch = self.plan, wanted
+        self.plan = self._plan(old.batch_size)
+        rate = self.base_learning_rate
+        return BatchChange(old, self.plan, rate, rate, LearningRateRule.UNCHANGED)
+
+    def set_learning_rate(self, command: SetLearningRate, factor: float) -> tuple[float, float]:
+        """Set the present learning rate; the schedule's shape goes on from it. Returns (before, after)."""
+        check_learning_rate(command.learning_rate)
+        before = self.base_learning_rate * factor
+        self.base_learning_rate = command.learning_rate / (factor or 1.0)
+        return before, command.learning_rate
+
+    def _plan(self, batch_size: int) -> BatchPlan:
+        return BatchPlan.within(batch_size, min(self.largest_micro_batch, self.wanted_micro_batch or batch_size))
+
+
+def check_learning_rate(value: float) -> None:
+    """Raise NotApplicable unless `value` can be a learning rate."""
+    if not 0 < value < float("inf"):
+        raise NotApplicable(f"A learning rate is a number above 0; {value:g} cannot be.")

@@ -1,0 +1,127 @@
+"""Brings the samples of the next update to the training thread, as micro batches on the host."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, default_collate
+
+from bsmon.engine.batches import Batch, split
+from bsmon.engine.order import SampleCursor
+from bsmon.engine.plan import BatchPlan
+
+
+class Feed(Protocol):
+    """Where micro batches come from."""
+
+    def take(self, cursor: SampleCursor, plan: BatchPlan) -> list[Batch]:
+        """The micro batches of the next update; the cursor is not moved. Empty when the epoch is over."""
+        ...
+
+    def close(self) -> None:
+        """Let go of worker processes."""
+
+
+class DirectFeed:
+    """Loads in the training thread.
+
+    A data set with `fetch(indices)` (data that lives in tensors) is asked for a whole update at once: on a step of
+    0.3 ms, sample by sample through a collate function would be most of the loop.
+    """
+
+    def __init__(self, dataset: Dataset[Any]) -> None:
+        self._dataset = dataset
+        self._fetch = getattr(dataset, "fetch", None)
+
+    def take(self, cursor: SampleCursor, plan: BatchPlan) -> list[Batch]:
+        """See Feed."""
+        count = cursor.next_size(plan.batch_size)
+        if count == 0:
+            return []
+        sizes = plan.micro_sizes(count)
+        indices = cursor.peek(count)
+        if self._fetch is not None:
+            return split(self._fetch(indices), sizes)
+        return [load_items(self._dataset, part) for part in indices.split(sizes)]
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def load_items(dataset: Dataset[Any], indices: Tensor) -> Batch:
+    """One collated batch of a map-style data set; shape of the indices: (rows,)."""
+    wanted = indices.tolist()
+    many = getattr(dataset, "__getitems__", None)
+    return default_collate(many(wanted) if many is not None else [dataset[index] for index in wanted])
+
+
+class WorkerFeed:
+    """Loads in DataLoader worker processes, ahead of training.
+
+    The workers run ahead with the plan that stands. When the plan or the place changes, what they loaded ahead is
+    thrown away and they start again from the cursor, which counts consumed samples only: nothing is lost or repeated.
+    """
+
+    def __init__(self, dataset: Dataset[Any], workers: int, *, pin_memory: bool) -> None:
+        self._ahead = _Ahead()
+        # Threads and fork do not mix: a forked child may hold a lock that another thread had taken.
+        self._loader: DataLoader[Any] = DataLoader(
+            dataset,
+            batch_sampler=self._ahead,
+            num_workers=workers,
+            persistent_workers=True,
+            pin_memory=pin_memory,
+            multiprocessing_context="forkserver",
+            worker_init_fn=_ignore_interrupt,
+        )
+        self._batches: Iterator[Batch] = iter(())
+        self._expected: tuple[int, int, BatchPlan] | None = None
+
+    def take(self, cursor: SampleCursor, plan: BatchPlan) -> list[Batch]:
+        """See Feed."""
+        count = cursor.next_size(plan.batch_size)
+        if count == 0:
+            return []
+        if self._expected != (cursor.epoch, cursor.position, plan):
+            self._ahead.start(cursor, plan)
+            self._batches = iter(self._loader)
+        micro_batches = [next(self._batches) for _ in plan.micro_sizes(count)]
+        self._expected = (cursor.epoch, cursor.position + count, plan)
+        return micro_batches
+
+    def close(self) -> None:
+        """Stop the workers."""
+        self._batches = iter(())
+        iterator = getattr(self._loader, "_iterator", None)
+        if iterator is not None:
+            iterator._shutdown_workers()
+
+
+class _Ahead:
+    """A batch sampler that yields the micro batches of the rest of an epoch, from a cursor's place on."""
+
+    def __init__(self) -> None:
+        self._batches: Sequence[list[int]] = ()
+
+    def start(self, cursor: SampleCursor, plan: BatchPlan) -> None:
+        rest = cursor.peek(cursor.remaining)
+        updates = [update for update in rest.split(plan.batch_size) if _is_taken(update, cursor, plan)]
+        self._batches = [part.tolist() for update in updates for part in update.split(plan.micro_sizes(len(update)))]
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self._batches)
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+
+def _is_taken(update: Tensor, cursor: SampleCursor, plan: BatchPlan) -> bool:
+    return len(update) == plan.batch_size or not cursor.drop_last
+
+
+def _ignore_interrupt(worker: int) -> None:  # noqa: ARG001  torch passes the worker's number
+    """A Ctrl-C in the terminal reaches the whole process group; the training thread decides when workers end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

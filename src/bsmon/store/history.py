@@ -1,0 +1,89 @@
+"""Series of any length in bounded memory, in bins that never move."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from bsmon.core.snapshot import Series
+
+# Twice as many as the dot columns of a chart 256 characters wide: the screen never asks for more.
+_CAPACITY = 1024
+
+
+class BinnedSeries:
+    """Values over a non-negative x that only grows (steps, seconds), as extremes and mean of equal bins.
+
+    When the bins are full, neighbouring pairs merge and the width doubles: the memory stays, and so does every bin's
+    place, so a chart that is drawn from them does not change on the left while it grows on the right.
+    """
+
+    def __init__(self, *, width: float = 1.0, unit: str = "", capacity: int = _CAPACITY) -> None:
+        self._width = width
+        self._unit = unit
+        self._capacity = capacity
+        # Where a bin's count is 0 its three numbers mean nothing.
+        self._low: list[float] = []
+        self._high: list[float] = []
+        self._mean: list[float] = []
+        self._count: list[int] = []
+        self._last: float | None = None
+        self._frozen: Series | None = None
+
+    def append(self, x: float, value: float | None) -> None:
+        """Add one value. None, NaN and infinities leave a gap: they count as unknown, not as 0."""
+        self.extend([(x, value)])
+
+    def extend(self, points: Iterable[tuple[float, float | None]]) -> None:
+        """Add many values, x ascending."""
+        self._frozen = None
+        width, low, high, mean, count = self._width, self._low, self._high, self._mean, self._count
+        for x, value in points:
+            index = int(x / width)
+            while index >= self._capacity:
+                self._merge()
+                width, low, high, mean, count = self._width, self._low, self._high, self._mean, self._count
+                index = int(x / width)
+            while len(count) <= index:
+                low.append(0.0)
+                high.append(0.0)
+                mean.append(0.0)
+                count.append(0)
+            if value is None or not math.isfinite(value):
+                self._last = None
+                continue
+            self._last = value
+            number = count[index]
+            count[index] = number + 1
+            if number == 0:
+                low[index] = high[index] = mean[index] = value
+                continue
+            low[index] = min(low[index], value)
+            high[index] = max(high[index], value)
+            mean[index] += (value - mean[index]) / (number + 1)
+
+    def freeze(self) -> Series:
+        """The series as it stands, immutable; the same object while nothing was added."""
+        if self._frozen is None:
+            low, high, mean = (self._known(values) for values in (self._low, self._high, self._mean))
+            self._frozen = Series(self._width, low, high, mean, self._last, self._unit)
+        return self._frozen
+
+    def _known(self, values: list[float]) -> tuple[float | None, ...]:
+        if all(self._count):
+            return tuple(values)
+        return tuple(value if count else None for value, count in zip(values, self._count, strict=True))
+
+    def _merge(self) -> None:
+        low, high, mean, count = self._low, self._high, self._mean, self._count
+        if len(count) % 2:
+            for values in (low, high, mean):
+                values.append(0.0)
+            count.append(0)
+        pairs = [(i, i + 1) for i in range(0, len(count), 2)]
+        both = [(i, j) if count[i] and count[j] else ((i, i) if count[i] else (j, j)) for i, j in pairs]
+        self._low = [min(low[i], low[j]) for i, j in both]
+        self._high = [max(high[i], high[j]) for i, j in both]
+        self._mean = [(mean[i] * count[i] + mean[j] * count[j]) / max(1, count[i] + count[j]) for i, j in pairs]
+        self._count = [count[i] + count[j] for i, j in pairs]
+        self._width *= 2
