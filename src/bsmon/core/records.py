@@ -66,9 +66,10 @@ class TorchMemory:
 
     allocated_bytes: int
     reserved_bytes: int
-    peak_bytes: int
+    peak_bytes: int | None  # None where torch keeps no peak (Apple's MPS)
     alloc_retries: int = 0
     ooms: int = 0
+    inactive_split_bytes: int | None = None  # fragmentation: free pieces of blocks that are partly in use
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +85,9 @@ class GpuProcess:
 class GpuSample:
     """One GPU as NVML reports it at one moment; every number may be unknown by itself.
 
-    `reasons` says why a field is None: field name -> sentence. `stale_s` is the age of the numbers when NVML stopped
-    answering, None while they are fresh.
+    `reasons` says why a field is None: field name -> sentence; under "gpu" why the whole GPU cannot be read.
+    `stale_s` is the age of the numbers when NVML stopped answering, None while they are fresh. A MIG slice is a GPU of
+    its own: it has its parent's index and a UUID that starts with "MIG-".
     """
 
     index: int
@@ -95,6 +97,8 @@ class GpuSample:
     memory_total_bytes: int | None = None
     memory_used_bytes: int | None = None
     memory_free_bytes: int | None = None
+    memory_reserved_bytes: int | None = None  # held by driver and firmware; older drivers count it as used
+    own_process_bytes: int | None = None  # what this process holds; None where process ids cannot be matched
     utilisation_percent: float | None = None
     memory_utilisation_percent: float | None = None
     temperature_c: float | None = None
@@ -114,11 +118,12 @@ class GpuSample:
 class HostSample:
     """The machine and this process, through psutil; memory limits are the container's where there is one."""
 
-    rss_bytes: int | None = None  # this process and its DataLoader workers
+    rss_bytes: int | None = None  # this process and its DataLoader workers; a shared page counts in each
     cpu_percent: float | None = None  # this process; 100 = one core
     workers_cpu_percent: float | None = None
+    workers: int | None = None  # child processes, the DataLoader's among them
     machine_cpu_percent: float | None = None  # 0..100 over all cores
-    cores: int | None = None
+    cores: int | None = None  # that this process may use: affinity and the container's quota
     load_1m: float | None = None
     memory_total_bytes: int | None = None
     memory_available_bytes: int | None = None
