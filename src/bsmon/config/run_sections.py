@@ -25,7 +25,7 @@ class Run(Section, frozen=True):
     ] = "run"
     seed: Annotated[
         int,
-        Meta(ge=0, le=2**63 - 1, description="Seeds weights, shuffling and dropout; the same seed repeats the run."),
+        Meta(ge=0, le=2**32 - 1, description="Seeds weights, shuffling and dropout; the same seed repeats the run."),
     ] = 0
     epochs: Annotated[
         Positive | None,
@@ -53,8 +53,8 @@ class Run(Section, frozen=True):
     threads: Annotated[
         Literal["auto"] | Positive,
         Meta(
-            description='Torch\'s CPU threads. "auto" leaves one core free when training on the CPU: torch on every core '
-            "beside any busy process (this screen, say) can slow training 20 to 200 times."
+            description='Torch\'s CPU threads. "auto" leaves one core free when training on the CPU: torch on '
+            "every core beside any busy process (this screen, say) can slow training 20 to 200 times."
         ),
     ] = "auto"
 
