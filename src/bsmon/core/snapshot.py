@@ -47,6 +47,7 @@ class RunInfo:
     max_steps: int | None = None
     threads: int | None = None
     has_batchnorm: bool | None = None
+    drop_last: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ class Snapshot:
     gradients: GradientStats | None = None
     evaluation: Evaluation | None = None
     hardware: HardwareSample | None = None
-    advisor: AdvisorView = AdvisorView()
+    advisor: AdvisorView = field(default_factory=AdvisorView)
     forecasts: tuple[MemoryForecast, ...] = ()
     fences: tuple[int, ...] = ()  # micro batch sizes that ran out of memory
     marks: tuple[Mark, ...] = ()

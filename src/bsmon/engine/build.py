@@ -73,7 +73,7 @@ def build(config: Config, waiting_for: Callable[[str], None]) -> Parts:
 def seed_everything(seed: int) -> None:
     """Seed every generator that training may draw from."""
     random.seed(seed)
-    numpy.random.seed(seed % 2**32)  # noqa: NPY002  people's own data sets draw from the global generator
+    numpy.random.seed(seed % 2**32)
     torch.manual_seed(seed)
 
 
@@ -110,4 +110,5 @@ def _info(config: Config, device: torch.device, data: TaskData, model: torch.nn.
         max_steps=config.run.max_steps,
         threads=threads,
         has_batchnorm=has_batchnorm(model),
+        drop_last=config.train.drop_last,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-from bsmon.core.commands import Stop
 from bsmon.core.ports import Observer
 from bsmon.core.records import Evaluation, Step
 from bsmon.core.snapshot import RunState
@@ -29,7 +28,7 @@ class Trainer:
         self._reporter = StepReporter(observer)
         self._cursor = parts.cursor
         self._learning_rate = 0.0
-        self._began = time.perf_counter()
+        self._began = self._step_began = time.perf_counter()
         self._evaluated_at = 0
 
     def run(self) -> RunState:
@@ -40,12 +39,11 @@ class Trainer:
             self._obey()
             if self._commander.should_stop:
                 break
-            began = time.perf_counter()
             micro_batches = self._feed.take(self._cursor, self._commander.plan)
             if not micro_batches:
                 self._end_epoch()
                 continue
-            self._update(micro_batches, began)
+            self._update(micro_batches)
             self._evaluate_if_due()
         return self._end()
 
@@ -66,10 +64,11 @@ class Trainer:
             self._observer.state(RunState.PAUSED)
             self._commander.wait_while_paused()
             self._observer.state(RunState.TRAINING)
+            self._step_began = time.perf_counter()
         if self._commander.take_evaluation():
             self._evaluate()
 
-    def _update(self, micro_batches: list[Batch], began: float) -> None:
+    def _update(self, micro_batches: list[Batch]) -> None:
         plan = self._commander.plan
         count = self._cursor.next_size(plan.batch_size)
         loaded = time.perf_counter()
@@ -87,9 +86,10 @@ class Trainer:
             self._learning_rate,
             None,
             now - self._began,
-            now - began,
-            loaded - began,
+            now - self._step_began,
+            loaded - self._step_began,
         )
+        self._step_began = now
         self._reporter.add(step, loss)
 
     def _set_learning_rate(self) -> None:
@@ -136,6 +136,7 @@ class Trainer:
             interrupted=self._commander.is_stop_waiting,
         )
         self._observer.state(RunState.TRAINING)
+        self._step_began = time.perf_counter()
         if result is not None:
             self._evaluated_at = self._step
             epoch = min(self._cursor.epoch, self._parts.config.run.epochs or self._cursor.epoch)

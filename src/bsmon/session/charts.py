@@ -1,0 +1,77 @@
+"""The series that the screen may draw, by name, fed from records."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from bsmon.core.records import Evaluation, GradientStats, HardwareSample, Step
+from bsmon.core.snapshot import Series
+from bsmon.store.history import BinnedSeries
+
+# Weight of the newest loss in the smoothed one: a memory of about 20 steps.
+_SMOOTHING = 0.05
+
+_UNITS = {
+    "samples_per_second": "samples/s",
+    "cpu_percent": "%",
+    "gpu_utilisation_percent": "%",
+    "rss_bytes": "bytes",
+    "gpu_memory_bytes": "bytes",
+}
+
+
+class ChartSeries:
+    """Bounded series over steps (loss, gradients, batch) and over seconds (hardware)."""
+
+    def __init__(self) -> None:
+        self._series: dict[str, BinnedSeries] = {}
+        self._smoothed: float | None = None
+        self._smoothed_weight = 0.0
+
+    @property
+    def smoothed_loss(self) -> float | None:
+        """The exponentially smoothed loss; None before the first finite one."""
+        return self._smoothed / self._smoothed_weight if self._smoothed is not None else None
+
+    def steps(self, records: Sequence[Step], samples_per_second: float | None) -> None:
+        """Losses of each step; what changes slowly once a call."""
+        self._get("loss").extend([(step.step, step.loss) for step in records])
+        self._get("loss_smoothed").extend([(step.step, self._smooth(step.loss)) for step in records])
+        last = records[-1]
+        self._get("learning_rate").append(last.step, last.learning_rate)
+        self._get("batch_size").append(last.step, last.batch_size)
+        self._get("samples_per_second").append(last.step, samples_per_second)
+
+    def gradients(self, stats: GradientStats) -> None:
+        """The norm of a measured gradient."""
+        self._get("grad_norm").append(stats.step, stats.norm)
+
+    def evaluation(self, result: Evaluation) -> None:
+        """A validation loss."""
+        self._get("validation_loss").append(result.step, result.loss)
+
+    def hardware(self, sample: HardwareSample) -> None:
+        """Host and the run's own GPU, over seconds."""
+        self._get("cpu_percent").append(sample.time_s, sample.host.cpu_percent)
+        self._get("rss_bytes").append(sample.time_s, sample.host.rss_bytes)
+        for gpu in sample.gpus:
+            if gpu.is_mine:
+                self._get("gpu_utilisation_percent").append(sample.time_s, gpu.utilisation_percent)
+                self._get("gpu_memory_bytes").append(sample.time_s, gpu.memory_used_bytes)
+
+    def freeze(self) -> Mapping[str, Series]:
+        """All series, immutable."""
+        return {name: series.freeze() for name, series in self._series.items()}
+
+    def _get(self, name: str) -> BinnedSeries:
+        if name not in self._series:
+            self._series[name] = BinnedSeries(unit=_UNITS.get(name, ""))
+        return self._series[name]
+
+    def _smooth(self, loss: float | None) -> float | None:
+        """The mean of the losses so far with weights that fade; unbiased from the first step on."""
+        if loss is not None and math.isfinite(loss):
+            self._smoothed = (self._smoothed or 0.0) * (1 - _SMOOTHING) + loss * _SMOOTHING
+            self._smoothed_weight = self._smoothed_weight * (1 - _SMOOTHING) + _SMOOTHING
+        return self.smoothed_loss

@@ -1,0 +1,126 @@
+"""A run in this process: the training thread, the hardware sampler, and the thread that folds what they report."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from bsmon.config.schema import Config
+from bsmon.core.commands import ApplyAdvice, Command, DismissAdvice, ScaleBatchSize, SetBatchSize
+from bsmon.core.records import EventKind, HardwareSample, Level
+from bsmon.core.snapshot import RunInfo, RunState, Snapshot
+from bsmon.session.desk import AdvisorDesk
+from bsmon.session.inbox import Inbox
+from bsmon.session.mailbox import CommandMailbox
+from bsmon.session.record import RunRecord
+
+_FOLD_EVERY_S = 0.1
+_ADVISE_EVERY_S = 1.0
+
+
+class TrainingBody(Protocol):
+    """A whole training on the calling thread; it tells the observer how it ended and raises nothing."""
+
+    def __call__(self, config: Config, observer: Inbox, mailbox: CommandMailbox, desk: AdvisorDesk) -> None:
+        """Run it."""
+        ...
+
+
+class Sampler(Protocol):
+    """Reads the hardware on a thread of its own."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def stop(self) -> None:
+        """End soon; never waits for a driver."""
+
+
+SamplerFactory = Callable[[Callable[[HardwareSample], None]], Sampler]
+
+
+class LiveSession:
+    """Implements `core.ports.Session` over a training in this process."""
+
+    def __init__(self, config: Config, train: TrainingBody, make_sampler: SamplerFactory, *, run_dir: str = "") -> None:
+        self._config = config
+        self._train = train
+        self._make_sampler = make_sampler
+        self._inbox = Inbox()
+        self._mailbox = CommandMailbox()
+        self._record = RunRecord(RunInfo(name=config.run.name, config_path=config.path, run_dir=run_dir))
+        self._record.state(RunState.STARTING, "the screen")
+        self._desk = AdvisorDesk(config)
+        self._lock = threading.Lock()
+        self._frozen = self._record.freeze()
+        self._ended = threading.Event()
+        # Daemons, so that a second Ctrl-C can always end the program; the normal way is to stop and to wait.
+        self._trainer = threading.Thread(target=self._run_training, name="bsmon-training", daemon=True)
+        self._folder = threading.Thread(target=self._run_folding, name="bsmon-session", daemon=True)
+
+    def start(self) -> None:
+        """Begin. Torch is imported on the training thread, so that the screen is there first."""
+        self._inbox.state(RunState.STARTING, "torch to be imported")
+        self._trainer.start()
+        self._folder.start()
+
+    def snapshot(self) -> Snapshot:
+        """The newest snapshot; returns at once, from any thread."""
+        with self._lock:
+            if self._frozen.version != self._record.version:
+                self._frozen = self._record.freeze()
+            return self._frozen
+
+    def submit(self, command: Command) -> None:
+        """Ask for something; returns at once. An event says what came of it."""
+        with self._lock:
+            wanted = self._translate(command)
+            if wanted is None:
+                return
+            if isinstance(wanted, SetBatchSize):
+                self._record.requested(wanted.batch_size)
+            elif isinstance(wanted, ScaleBatchSize):
+                self._record.requested_factor(wanted.factor)
+        self._mailbox.put(wanted)
+
+    def wait_until_ended(self, timeout_s: float | None = None) -> bool:
+        """Wait for the training's end and its last snapshot; True when they have come."""
+        return self._ended.wait(timeout_s)
+
+    def _translate(self, command: Command) -> Command | None:
+        """What the training thread shall do; None where the session has answered by itself."""
+        if isinstance(command, DismissAdvice):
+            self._record.advised(self._desk.dismiss(self._record))
+            return None
+        if isinstance(command, ApplyAdvice):
+            advised = self._desk.command()
+            if advised is None:
+                text = "There is no recommendation to apply."
+                self._record.event(EventKind.REFUSED, Level.WARNING, text, self._record.step, {})
+            return advised
+        return command
+
+    def _run_training(self) -> None:
+        self._train(self._config, self._inbox, self._mailbox, self._desk)
+
+    def _run_folding(self) -> None:
+        sampler = self._make_sampler(self._inbox.hardware)
+        sampler.start()
+        advised_at = 0.0
+        while self._trainer.is_alive():
+            self._inbox.wait(_FOLD_EVERY_S)
+            advise = time.monotonic() - advised_at >= _ADVISE_EVERY_S
+            advised_at = time.monotonic() if advise else advised_at
+            self._fold(advise=advise)
+        sampler.stop()
+        self._fold(advise=True)
+        self._ended.set()
+
+    def _fold(self, *, advise: bool) -> None:
+        with self._lock:
+            self._inbox.drain(self._record)
+            if advise:
+                self._record.tick()
+                self._record.advised(self._desk.assess(self._record))

@@ -1,0 +1,221 @@
+"""All that is known of a run, folded from what happened; frozen into a Snapshot when a front end asks."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+
+from bsmon.core.advice import AdvisorView
+from bsmon.core.records import (
+    Evaluation,
+    Event,
+    EventKind,
+    GradientStats,
+    HardwareSample,
+    Level,
+    Step,
+)
+from bsmon.core.snapshot import BatchState, Failure, Mark, Progress, RunInfo, RunState, Snapshot
+from bsmon.session.charts import ChartSeries
+from bsmon.session.pace import Pace
+
+_EVENTS_KEPT = 500
+
+
+class RunRecord:
+    """The state of a run. One thread changes it; the caller guards it while it freezes."""
+
+    def __init__(self, info: RunInfo) -> None:
+        self.info = info
+        self.run_state = RunState.STARTING
+        self.charts = ChartSeries()
+        self.pace = Pace()
+        self.advisor = AdvisorView()
+        self.batch_state: BatchState | None = None
+        self.failure: Failure | None = None
+        self.last_step: Step | None = None
+        self.last_gradients: GradientStats | None = None
+        self.last_evaluation: Evaluation | None = None
+        self.last_hardware: HardwareSample | None = None
+        self._waiting_for = ""
+        self._marks: list[Mark] = []
+        self._events: deque[Event] = deque(maxlen=_EVENTS_KEPT)
+        self._event_number = 0
+        self._version = 0
+        self._pending: int | None = None
+        self._epoch_began_at = 0  # samples seen before the present epoch
+        self._began = time.monotonic()
+        self._ended: float | None = None
+
+    # --- what happens; one method an Observer method
+
+    def steps(self, records: Sequence[Step]) -> None:
+        """Updates were made."""
+        self._note_epoch(records)
+        self.last_step = records[-1]
+        self.pace.add(records)
+        self.charts.steps(records, self.pace.samples_per_second)
+        self._version += 1
+
+    def gradients(self, stats: GradientStats) -> None:
+        """Gradient statistics of a measured step."""
+        self.last_gradients = stats
+        self.charts.gradients(stats)
+        self._version += 1
+
+    def evaluation(self, result: Evaluation) -> None:
+        """The validation set was run."""
+        self.last_evaluation = result
+        self.charts.evaluation(result)
+        accuracy = "" if result.accuracy is None else f", accuracy {result.accuracy:.1%}"
+        text = f"validation loss {result.loss:.4g}{accuracy}"
+        self.event(EventKind.EVALUATION, Level.INFO, text, result.step, {"loss": result.loss})
+
+    def hardware(self, sample: HardwareSample) -> None:
+        """The sampler read the machine."""
+        self.last_hardware = sample
+        self.charts.hardware(sample)
+        self._version += 1
+
+    def state(self, state: RunState, waiting_for: str) -> None:
+        """The run changed its state."""
+        self.run_state, self._waiting_for = state, waiting_for
+        if state.ended:
+            self._ended = time.monotonic()
+            self.event(EventKind.RUN, Level.GOOD, f"run {state.value}", self.step, {})
+        self._version += 1
+
+    def run_info(self, info: RunInfo) -> None:
+        """The task was built."""
+        self.info = dataclasses.replace(info, run_dir=self.info.run_dir)
+        samples = info.train_samples or 0
+        text = f"{info.task}: {samples:,} training samples, {info.model} with {info.parameters or 0:,} parameters"
+        self.event(EventKind.RUN, Level.INFO, text, 0, {})
+
+    def batch(self, batch_size: int, micro_batch_size: int, learning_rate: float, bounds: tuple[int, int]) -> None:
+        """The plan in force."""
+        old = self.batch_state
+        accumulation = -(-batch_size // micro_batch_size)
+        self._pending = None
+        self.batch_state = BatchState(batch_size, micro_batch_size, accumulation, learning_rate, *bounds)
+        if old is not None and old.batch_size != batch_size:
+            self._marks.append(Mark(self.step, old.batch_size, batch_size))
+            self.pace.restart()
+        self._version += 1
+
+    def event(
+        self, kind: EventKind, level: Level, text: str, step: int, data: Mapping[str, float | int | str | None]
+    ) -> None:
+        """Something rare happened."""
+        if kind is EventKind.REFUSED:
+            self._pending = None
+        self._event_number += 1
+        now = time.monotonic() - self._began
+        self._events.append(Event(self._event_number, kind, level, text, step, now, time.time(), data))
+        self._version += 1
+
+    def failed(self, failure: Failure) -> None:
+        """The run ended with an error."""
+        self.failure = failure
+        self.run_state, self._ended = RunState.FAILED, time.monotonic()
+        self.event(EventKind.FAILED, Level.ERROR, failure.message, self.step, {})
+
+    def advised(self, view: AdvisorView) -> None:
+        """The advisor looked at the run."""
+        if view != self.advisor:
+            self.advisor = view
+            self._version += 1
+
+    # --- what the session itself notes
+
+    def requested(self, batch_size: int) -> None:
+        """Somebody asked for this batch size; the engine has not answered yet."""
+        self._pending = batch_size
+        self._version += 1
+
+    def requested_factor(self, factor: float) -> None:
+        """Somebody asked for the batch size times this."""
+        if self.batch_state is not None:
+            self.requested(int((self._pending or self.batch_state.batch_size) * factor))
+
+    def tick(self) -> None:
+        """Time has passed."""
+        self._version += 1
+
+    # --- what a front end sees
+
+    def freeze(self) -> Snapshot:
+        """The state as one immutable object."""
+        batch = self.batch_state
+        if batch is not None and self.last_step is not None:
+            batch = dataclasses.replace(batch, learning_rate=self.last_step.learning_rate, pending=self._pending)
+        return Snapshot(
+            version=self._version,
+            run=self.info,
+            state=self.run_state,
+            waiting_for=self._waiting_for,
+            progress=self._progress(),
+            batch=batch,
+            series=self.charts.freeze(),
+            gradients=self.last_gradients,
+            evaluation=self.last_evaluation,
+            hardware=self.last_hardware,
+            advisor=self.advisor,
+            marks=tuple(self._marks),
+            events=tuple(self._events),
+            failure=self.failure,
+        )
+
+    @property
+    def version(self) -> int:
+        """Grows with every change."""
+        return self._version
+
+    @property
+    def step(self) -> int:
+        """Updates made so far, as far as reported."""
+        return self.last_step.step if self.last_step is not None else 0
+
+    def _progress(self) -> Progress:
+        step, speed = self.last_step, self.pace.samples_per_second
+        elapsed = (self._ended or time.monotonic()) - self._began
+        if step is None:
+            return Progress(elapsed_s=elapsed, total_samples=self._total_samples())
+        total = self._total_samples()
+        running = speed and total is not None and not self.run_state.ended
+        return Progress(
+            epoch=step.epoch,
+            step=step.step,
+            samples=step.samples,
+            total_samples=total,
+            epoch_samples=step.samples - self._epoch_began_at,
+            elapsed_s=elapsed,
+            eta_s=max(0, total - step.samples) / speed if running else None,  # type: ignore[operator]  # see running
+            samples_per_second=speed,
+            step_s=self.pace.step_s,
+            data_wait_share=self.pace.data_wait_share,
+        )
+
+    def _note_epoch(self, records: Sequence[Step]) -> None:
+        epoch = records[-1].epoch
+        if self.last_step is None or self.last_step.epoch != epoch:
+            first = next(step for step in records if step.epoch == epoch)
+            self._epoch_began_at = first.samples - first.batch_size
+
+    def _total_samples(self) -> int | None:
+        """Samples that the run will have seen at its end, if the batch size stays."""
+        info, step, batch = self.info, self.last_step, self.batch_state
+        if batch is None:
+            return None
+        seen = step.samples if step is not None else 0
+        if info.max_steps is not None:
+            return seen + max(0, info.max_steps - (step.step if step is not None else 0)) * batch.batch_size
+        if info.epochs is None or info.train_samples is None:
+            return None
+        left = info.train_samples - (seen - self._epoch_began_at)
+        epochs_left = info.epochs - (step.epoch if step is not None else 1)
+        # With drop_last the short rest of every epoch is never seen.
+        rests = [info.train_samples % batch.batch_size, left % batch.batch_size] if info.drop_last else [0, 0]
+        return seen + left - rests[1] + epochs_left * (info.train_samples - rests[0])
