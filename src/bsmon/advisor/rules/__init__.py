@@ -1,0 +1,1 @@
+"""The questions of the decision tree, one a file."""
