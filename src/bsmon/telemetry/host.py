@@ -1,0 +1,114 @@
+"""The machine and this process through psutil. Every cell is read by itself; one that fails is None, never 0."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import psutil
+
+from bsmon.core.records import HostSample
+from bsmon.telemetry import cgroup
+from bsmon.telemetry.process_tree import ProcessTree
+from bsmon.telemetry.rates import Rates
+
+T = TypeVar("T")
+
+FAILURES = (psutil.Error, OSError, RuntimeError, ValueError, LookupError, AttributeError, TypeError)
+"""What psutil raises where /proc is unusual (gVisor, hidepid, old kernels); NotImplementedError is a RuntimeError."""
+
+_NETWORK = Path("/sys/class/net")
+
+
+def attempt(call: Callable[[], T]) -> T | None:
+    """The call's result, None where the system does not give it."""
+    try:
+        return call()
+    except FAILURES:
+        return None
+
+
+class HostReader:
+    """Reads the host; keeps the last counters to make rates of. One thread uses it."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._rates = Rates()
+        self._tree = ProcessTree(clock)
+        self._busy: tuple[float, float] | None = None
+
+    def read(self, exclude: frozenset[int] = frozenset()) -> HostSample:
+        """One sample. `exclude`: child processes that are bsmon's own and no part of the training."""
+        usage = self._tree.read(exclude)
+        total, available = _memory()
+        return HostSample(
+            rss_bytes=usage.rss_bytes,
+            cpu_percent=usage.cpu_percent,
+            workers_cpu_percent=usage.children_cpu_percent,
+            workers=usage.children,
+            machine_cpu_percent=self._machine_cpu_percent(),
+            cores=attempt(usable_cores),
+            load_1m=attempt(lambda: os.getloadavg()[0]),
+            memory_total_bytes=total,
+            memory_available_bytes=available,
+            swap_used_bytes=attempt(lambda: int(psutil.swap_memory().used)),
+            disk_read_bytes_s=self._rate("disk_read", lambda: _disk_bytes("read_bytes")),
+            disk_write_bytes_s=self._rate("disk_write", lambda: _disk_bytes("write_bytes")),
+            network_bytes_s=self._rate("network", _network_bytes),
+        )
+
+    def _rate(self, key: str, counter: Callable[[], float]) -> float | None:
+        return self._rates.per_second(key, attempt(counter), self._clock())
+
+    def _machine_cpu_percent(self) -> float | None:
+        now = attempt(_busy_and_total)
+        before, self._busy = self._busy, now
+        if now is None or before is None or now[1] <= before[1]:
+            return None
+        return min(max(100 * (now[0] - before[0]) / (now[1] - before[1]), 0.0), 100.0)
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on: the affinity mask, or the container's quota where that is less."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cgroup.cpu_quota()
+    return cores if quota is None else max(min(cores, math.ceil(quota)), 1)
+
+
+def _memory() -> tuple[int | None, int | None]:
+    """Total and available bytes: the container's where it has a limit below the machine's."""
+    machine = attempt(psutil.virtual_memory)
+    limit = attempt(cgroup.memory_limit)
+    if machine is None:
+        return (limit.limit_bytes, limit.available_bytes) if limit else (None, None)
+    if limit is None:
+        return int(machine.total), int(machine.available)
+    return min(int(machine.total), limit.limit_bytes), min(int(machine.available), limit.available_bytes)
+
+
+def _busy_and_total() -> tuple[float, float]:
+    """Seconds that all cores together were busy, and all seconds. Linux counts guests as user time already."""
+    times = psutil.cpu_times()._asdict()
+    total = sum(times.values()) - times.get("guest", 0.0) - times.get("guest_nice", 0.0)
+    return total - times["idle"] - times.get("iowait", 0.0), total
+
+
+def _disk_bytes(counter: str) -> float:
+    counters = psutil.disk_io_counters()
+    if counters is None:
+        raise LookupError("this machine shows no disks")
+    return float(getattr(counters, counter))
+
+
+def _network_bytes() -> float:
+    """Received and sent through real interfaces: a container bridge would count each byte again."""
+    counters = psutil.net_io_counters(pernic=True)
+    hardware = [name for name in counters if (_NETWORK / name / "device").exists()]
+    names = hardware or [name for name in counters if name != "lo"]
+    if not names:
+        raise LookupError("this machine shows no network")
+    return float(sum(counters[name].bytes_recv + counters[name].bytes_sent for name in names))
