@@ -51,7 +51,7 @@ def build(config: Config, waiting_for: Callable[[str], None]) -> Parts:
     model = build_model(config, data).to(device)
     model.train()
     objective = build_objective(config, data)
-    optimizer = build_optimizer(config, model.parameters(), device)
+    optimizer = build_optimizer(config, model.parameters())
     scaler = torch.amp.GradScaler(device.type) if config.run.precision == "fp16" else None
     samples = len(data.train)  # type: ignore[arg-type]  # build_data made sure that it has a length
     order = EpochOrder(samples, seed=config.run.seed, shuffle=config.train.shuffle, weights=data.sample_weights)

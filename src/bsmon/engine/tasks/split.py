@@ -1,0 +1,25 @@
+"""Holding out a share of the samples for validation."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from bsmon.config.schema import Config
+from bsmon.engine.tasks.problems import problem
+
+
+def hold_out(config: Config, samples: int, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Random indices (training, validation) of `samples` samples; a share above 0 holds out at least one.
+
+    Raises BadInput where nothing would be left to train on.
+    """
+    held = 0 if share == 0 else max(1, round(samples * share))
+    if held >= samples:
+        raise problem(
+            config.path,
+            "data.validation",
+            f"a share of {share:g} of {samples:,} samples leaves none to train on; give more data or a smaller share",
+        )
+    order = torch.randperm(samples, generator=generator)
+    return order[held:], order[:held]

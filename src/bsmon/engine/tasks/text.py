@@ -1,0 +1,112 @@
+"""Task text: next-character prediction on a text."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import numpy
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from bsmon.config.schema import Config, TextData
+from bsmon.engine.tasks.problems import input_file, problem
+from bsmon.engine.tasks.task import TaskData
+
+
+class TextWindows(Dataset[tuple[Tensor, Tensor]]):
+    """Windows of `context` tokens, `stride` apart; the target of each position is the token that follows it."""
+
+    def __init__(self, tokens: Tensor, context: int, stride: int) -> None:
+        self._tokens = tokens
+        self._stride = stride
+        self._offsets = torch.arange(context + 1)
+        self._windows = (len(tokens) - context - 1) // stride + 1
+
+    def __len__(self) -> int:
+        return self._windows
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        if not 0 <= index < self._windows:
+            raise IndexError(index)
+        inputs, targets = self.fetch(torch.tensor([index]))
+        return inputs[0], targets[0]
+
+    def fetch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Inputs and targets, both int64 of shape (rows, context), for window numbers of shape (rows,)."""
+        # Stored as int32, because a long text is read for every epoch; embeddings and losses want int64.
+        windows = self._tokens[indices.unsqueeze(1) * self._stride + self._offsets].long()
+        return windows[:, :-1], windows[:, 1:]
+
+
+def build_text(config: Config, section: TextData) -> TaskData:
+    """A text as windows of characters; the vocabulary is the characters that occur, in code-point order.
+
+    Without a path: Jane Austen, "Pride and Prejudice", chapters 1 to 12; see carried/README.md.
+    Raises BadInput for a file that is missing, is not UTF-8, or is too short for a single window.
+    """
+    path = None if section.path is None else input_file(config.path, "data.path", section.path)
+    if path is None:
+        text, name = _carried(), "Pride and Prejudice, chapters 1 to 12"
+    else:
+        text, name = _read(config, path.read_bytes()), path.name
+    tokens, vocabulary = encode(text)
+    held = round(len(tokens) * section.validation)
+    cut = len(tokens) - held
+    _check_length(config, section, cut, held)
+    stride = section.stride or section.context
+    return TaskData(
+        name="text",
+        train=TextWindows(tokens[:cut], section.context, stride),
+        # The windows do not overlap, whatever the stride: validation counts each character once.
+        validation=TextWindows(tokens[cut:], section.context, section.context) if held else None,
+        kind="tokens",
+        input_shape=(section.context,),
+        outputs=vocabulary,
+        labels=None,
+        sample_weights=None,
+        domain=section.domain or "text",
+        description=f"{name}: {len(tokens):,} characters, {vocabulary} different ones, {section.context} a sample",
+        files=() if path is None else (str(path),),
+    )
+
+
+def encode(text: str) -> tuple[Tensor, int]:
+    """Token numbers of a text, int32, shape (characters,), and how many different ones there are."""
+    codes = numpy.frombuffer(text.encode("utf-32-le"), dtype=numpy.uint32)
+    present = numpy.flatnonzero(numpy.bincount(codes)) if len(codes) else codes
+    numbers = numpy.zeros(int(present[-1]) + 1 if len(present) else 0, dtype=numpy.int32)
+    numbers[present] = numpy.arange(len(present))
+    return torch.from_numpy(numbers[codes]), len(present)
+
+
+def _carried() -> str:
+    return (files("bsmon.engine.tasks") / "carried" / "pride_and_prejudice.txt").read_text(encoding="utf-8")
+
+
+def _read(config: Config, raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        text = f"the file is not UTF-8 text: byte {error.start:,} (line {line:,}) is 0x{raw[error.start]:02x}"
+        raise problem(config.path, "data.path", text) from error
+
+
+def _check_length(config: Config, section: TextData, train: int, held: int) -> None:
+    """Each part needs one window and the character after it."""
+    needed = section.context + 1
+    if train < needed:
+        raise problem(
+            config.path,
+            "data.context",
+            f"one sample of {section.context} characters needs {needed}, and the text has {train:,} to train on; "
+            "give a longer text or a smaller context",
+        )
+    if 0 < held < needed:
+        raise problem(
+            config.path,
+            "data.validation",
+            f"the held-out end of the text has {held:,} characters, one sample of {section.context} needs {needed}; "
+            "hold out more, nothing (0), or lower data.context",
+        )
