@@ -107,7 +107,8 @@ def _converted(section: str, field: Field, value: object, problems: Problems) ->
         try:
             return convert(value, field.annotation)
         except ValidationError as error:
-            hint = _hint(field, value, wrong_type=", got `" in str(error))
+            # "at $[0]" would be an item of a list that is right by itself.
+            hint = _hint(field, value, wrong_type=", got `" in str(error) and "$[" not in str(error))
     problems.add((section, field.name), f"expected {field.expected}{hint} {field.description}", value)
     return None
 
@@ -120,8 +121,7 @@ def _hint(field: Field, value: object, wrong_type: bool) -> str:
             return f'; did you mean "{match}"?'
         if _fits_unquoted(field, value):
             return ", got text; leave out the quotes."
-    # In a list the wrong type is one item's.
-    return f", got {kind_of(value)}." if wrong_type and not isinstance(value, list) else "."
+    return f", got {kind_of(value)}." if wrong_type else "."
 
 
 def _fits_unquoted(field: Field, text: str) -> bool:

@@ -137,7 +137,7 @@ class CharTransformerModel(Section, frozen=True, tag_field="name", tag="char-tra
 
     width: Annotated[Positive, Meta(description="Embedding width; a multiple of heads.")] = 64
     heads: Annotated[Positive, Meta(description="Attention heads.")] = 4
-    layers: Annotated[Positive, Meta(description="Blocks.")] = 2
+    layers: Annotated[Positive, Meta(description="Blocks of attention and perceptron, one after the other.")] = 2
     dropout: Annotated[Share, Meta(description="Share dropped in every block.")] = 0.0
 
 
