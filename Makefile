@@ -53,7 +53,7 @@ gpu: $(DEV) ## The tests that need a CUDA device
 	$(TEST) -m gpu --timeout 900
 
 docs: $(RUN) ## Write docs/configuration.md anew from the config's own descriptions
-	$(BIN)/python -m bsmon.config.explain
+	$(BIN)/python -m bsmon.config.explain > docs/configuration.md
 
 clean: ## Remove .venv and everything that a build or a test left
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
