@@ -33,6 +33,11 @@ class LayerNorms:
         self._parts: list[Tensor] = []
         self._absent: tuple[bool, ...] = ()
 
+    @property
+    def is_measured(self) -> bool:
+        """Whether `measure` ran in this update, and `finish` has not."""
+        return bool(self._parts)
+
     def measure(self) -> None:
         """Read gradients and weights, before clipping and the update."""
         parameters = self._sample.parameters
@@ -40,10 +45,14 @@ class LayerNorms:
         gradients = [p.new_empty(0) if p.grad is None else flat(p.grad) for p in parameters]
         self._parts = [norms(gradients), norms([flat(p) for p in parameters])]
 
+    def discard(self) -> None:
+        """Forget the update."""
+        self._parts = []
+
     def finish(self, step: int, weights_before: Tensor, change: Tensor) -> Part:
         """The results, 4 numbers for each parameter; from the sampled weights and their change by the update."""
-        sizes = self._sample.sizes
-        columns = (*self._parts, norms(change.split(sizes)), norms(weights_before.split(sizes)))
+        sizes = list(self._sample.sizes)
+        columns = (*self._parts, norms(torch.split(change, sizes)), norms(torch.split(weights_before, sizes)))
         self._parts = []
         values = torch.cat([column.to(exact_type(column.device)) for column in columns])
         return Part(values, partial(self._decode, step, self._absent))

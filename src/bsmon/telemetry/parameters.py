@@ -41,7 +41,7 @@ def exact_type(device: torch.device) -> torch.dtype:
 def norms(tensors: Sequence[Tensor]) -> Tensor:
     """The 2-norm of each tensor; shape (len(tensors),)."""
     half = any(t.dtype in (torch.float16, torch.bfloat16) for t in tensors)
-    found = torch._foreach_norm(tensors, dtype=torch.float32) if half else torch._foreach_norm(tensors)
+    found = torch._foreach_norm(list(tensors), dtype=torch.float32) if half else torch._foreach_norm(list(tensors))
     return torch.stack(found)
 
 
@@ -59,7 +59,7 @@ def pieces(vectors: Iterable[Tensor], limit: int | None = None) -> Iterator[Tens
             yield _join(joined)
             joined, length = [], 0
         if vector.numel() >= size:
-            yield from (widened(part) for part in vector.split(size))
+            yield from (widened(part) for part in torch.split(vector, size))
         elif vector.numel():
             joined.append(vector)
             length += vector.numel()

@@ -1,0 +1,199 @@
+"""All that is measured of a training step's gradients, as one object that the updater calls.
+
+Every measurement is on a schedule, and every schedule within its part of the budget. What a step yields is copied to
+the host once, without waiting for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from time import perf_counter
+
+import torch
+from torch import Tensor
+
+from bsmon.core.gradients import Measurement
+from bsmon.core.text import clean
+from bsmon.telemetry.budget import Schedule
+from bsmon.telemetry.cost import CostMeter
+from bsmon.telemetry.gradient_stats import GradientStatistics
+from bsmon.telemetry.layers import LayerNorms
+from bsmon.telemetry.noise_probe import NoiseProbe
+from bsmon.telemetry.parameters import Sample
+from bsmon.telemetry.part import Layout, Part, join
+from bsmon.telemetry.readback import Readback
+from bsmon.telemetry.weight_probe import WeightProbe
+
+NOISE_PART = 0.75
+"""The noise scale's part of the budget; its probe costs most, and how soon it is known depends on how often it runs."""
+
+MAX_RATE_HZ = 4.0
+"""Statistics more often than the screen is drawn would be seen by nobody."""
+
+
+class GradientProbes:
+    """Watches updates (it is an engine.watch.Watch) and hands measurements to `sink`, on the training thread.
+
+    It changes nothing: weights, buffers and random numbers are bit for bit those of a run without it.
+    """
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        device: torch.device,
+        sink: Callable[[Measurement], None],
+        *,
+        budget: float = 0.02,
+        grad_clip: float | None = None,
+        probe_weight: str | None = None,
+        noise_scale: bool = True,
+        scaler: torch.amp.GradScaler | None = None,
+    ) -> None:
+        """`budget`: share of the step time that all of it may take, 0..1. Raises BadInput for a wrong `probe_weight`.
+
+        `scaler`: where the losses are scaled; gradients reach `gradients_ready` unscaled.
+        """
+        named = {name.removeprefix("_orig_mod."): p for name, p in model.named_parameters() if p.requires_grad}
+        parameters = tuple(named.values())
+        self._parameters = parameters
+        self._sink = sink
+        self._scaler = scaler
+        self._sample = Sample(parameters)
+        self._statistics = GradientStatistics(parameters, self._sample, grad_clip=grad_clip)
+        self._layers = LayerNorms(tuple(named), self._sample)
+        self._weight = WeightProbe(probe_weight, named) if probe_weight else None
+        self.schedule = Schedule(budget * (1 - NOISE_PART if noise_scale else 1), max_rate_hz=MAX_RATE_HZ)
+        self._meter = CostMeter(device)
+        self.noise = (
+            NoiseProbe(model, parameters, self._sample, device, share=budget * NOISE_PART) if noise_scale else None
+        )
+        self._readback: Readback[Layout] = Readback(device)
+        self._one = torch.ones(1, device=device)
+        self._parts: list[Part] = []
+        self._before: Tensor | None = None  # sampled weights before the update, while statistics are measured
+        self._is_measuring = False
+        self._step = 0
+        self._began_s: float | None = None
+        self.wants_layers = False
+        """Set, from any thread, while somebody looks at the table of layers."""
+        self.failure = ""
+        """Why nothing is measured any more, one sentence; "" while all is well."""
+
+    @property
+    def cost_share(self) -> float | None:
+        """What all measuring took so far as a share of the training time, 0..1; None before the first step."""
+        shares = [s.cost_share for s in (self.schedule, *([self.noise.schedule] if self.noise else []))]
+        return None if None in shares else sum(share for share in shares if share is not None)
+
+    def begin(self, step: int, micro_sizes: Sequence[int]) -> None:
+        """The update `step` begins; samples in each of its micro batches. Begins anew if it is made again."""
+        self._account()
+        if self.failure or not self._parameters:
+            return
+        self._deliver()
+        self._step = step
+        self._forget()
+        self._is_measuring = self.schedule.is_due
+        if self._is_measuring:
+            self.schedule.measured()
+        if self.noise is not None:
+            self.noise.begin(step, micro_sizes)
+
+    def _account(self) -> None:
+        """Charge the schedules with what they cost, and pay in the time since the last update began."""
+        now = perf_counter()
+        schedules = [(self.schedule, self._meter)]
+        if self.noise is not None:
+            schedules.append((self.noise.schedule, self.noise.meter))
+        costs = [meter.take() for _, meter in schedules]
+        if self._began_s is not None:
+            training_s = now - self._began_s - sum(costs)
+            for (schedule, _), cost_s in zip(schedules, costs, strict=True):
+                if cost_s:
+                    schedule.charge(cost_s)
+                schedule.step(training_s)
+        self._began_s = now
+
+    def backward_done(self, micro_batch: int) -> None:
+        """The gradients of one more micro batch are in `.grad`."""
+        del micro_batch  # they come in order
+        if self.noise is not None:
+            self.noise.backward_done()
+
+    def gradients_ready(self, norm: Tensor | None) -> None:
+        """All gradients are there, unscaled, before clipping; `norm` where clipping computed it anyway."""
+        if not (self._is_measuring or (self.noise is not None and self.noise.is_armed)):
+            return
+        if all(p.grad is None for p in self._parameters):
+            self.discard()
+            return
+        try:
+            with torch.no_grad():
+                self._measure(norm)
+        except RuntimeError as error:
+            self._give_up(error)
+
+    def _measure(self, norm: Tensor | None) -> None:
+        if self.noise is not None and self.noise.is_armed:
+            part = self.noise.measure(norm, self._one if self._scaler is None else self._scaler.scale(self._one))
+            if part is not None:
+                self._parts.append(part)
+        if not self._is_measuring:
+            return
+        with self._meter:
+            self._statistics.measure(norm)
+            if self.wants_layers:
+                self._layers.measure()
+            if self._weight is not None:
+                self._parts.append(self._weight.measure(self._step))
+            self._before = self._sample.weights()
+
+    def updated(self, learning_rate: float) -> None:
+        """The optimizer has stepped; gradients are still there."""
+        del learning_rate  # how far the weights really moved is measured instead
+        if self._before is None and not self._parts:
+            return
+        try:
+            with torch.no_grad(), self._meter:
+                self._finish()
+        except RuntimeError as error:
+            self._give_up(error)
+        self._deliver()
+
+    def _finish(self) -> None:
+        if self._before is not None:
+            change = self._sample.weights().sub_(self._before)
+            self._parts.append(self._statistics.finish(self._step, self._before, change))
+            if self._layers.is_measured:
+                self._parts.append(self._layers.finish(self._step, self._before, change))
+        self._readback.put(*join(self._parts))
+        self._parts, self._before = [], None
+
+    def _deliver(self) -> None:
+        if not len(self._readback):
+            return
+        with self._meter:
+            for layout, values in self._readback.ready():
+                for measurement in layout.decode(values):
+                    self._sink(measurement)
+
+    def batch_size_changed(self) -> None:
+        """Statistics over time begin anew, because they belong to one batch size."""
+        if self._weight is not None:
+            self._weight.restart()
+
+    def discard(self) -> None:
+        """Free what is kept of this update: it failed and will be made again, or never."""
+        self._is_measuring = False
+        self._forget()
+        if self.noise is not None:
+            self.noise.discard()
+
+    def _forget(self) -> None:
+        self._parts, self._before = [], None
+        self._layers.discard()
+
+    def _give_up(self, error: RuntimeError) -> None:
+        """Measuring must not end a training: no memory for it, or a tensor that torch cannot do this with."""
+        self.failure = f"gradients are not measured any more: {clean(str(error).partition(chr(10))[0])[:160]}"
+        self.discard()
