@@ -23,7 +23,7 @@ def test_the_starting_file_trains_digits() -> None:
     assert config.data == DigitsData()
     assert config.model == CnnModel()
     assert (config.optimizer.name, config.optimizer.lr) == ("AdamW", 1e-3)
-    assert (config.batch.size, config.run.epochs) == (32, 20)
+    assert (config.batch.size, config.run.epochs) == (32, 200)
 
 
 @pytest.mark.parametrize("place", [match.span() for match in SETTING.finditer(starter())])
@@ -32,7 +32,7 @@ def test_every_commented_setting_is_valid_when_its_mark_is_taken_away(place: tup
     text = starter()
     uncommented = text[:start] + text[start + 2 :]
     if text[start:end] == "# max_steps = ":
-        uncommented = uncommented.replace("\nepochs = 20\n", "\n")  # one of the two
+        uncommented = uncommented.replace("\nepochs = 200\n", "\n")  # one of the two
     plain, changed = parse(text, Path("config.toml")), parse(uncommented, Path("config.toml"))
     shows_a_default = plain == changed
     above = text[:start].splitlines()[-1]
