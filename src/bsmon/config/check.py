@@ -65,8 +65,8 @@ def _choose(kind: SectionKind, values: Mapping[str, object], problems: Problems)
     word = values[kind.selector]
     if isinstance(word, str) and word in kind.variants:
         return kind.variants[word]
-    hint = did_you_mean(word, kind.variants) if isinstance(word, str) else _ways(kind)
-    problems.add(key, f"there is no such {kind.selector}; {hint}", word)
+    hint = f"; {did_you_mean(word, kind.variants)}" if isinstance(word, str) else f". {_ways(kind)}"
+    problems.add(key, f"there is no such {kind.selector}{hint}", word)
     return None
 
 

@@ -113,7 +113,7 @@ SECTIONS = [
     (GOOD + "[[batch]]\n", "run.toml: batch = [{}]: expected a section [batch], got a list"),
     ("batch = 3\n" + GOOD, "run.toml: batch = 3: expected a section [batch], got a whole number"),
     ('[data]\ntask = "digit"\n', 'run.toml: data.task = "digit": there is no such task; did you mean "digits"?'),
-    ("[data]\ntask = 3\n", 'run.toml: data.task = 3: there is no such task; Give task = one of "digits"'),
+    ("[data]\ntask = 3\n", 'run.toml: data.task = 3: there is no such task. Give task = one of "digits"'),
     ('[data]\npath = "x"\n', 'run.toml: data.task: this key is missing. Give task = one of "digits", "npz"'),
     ('[data]\ntask = "npz"\n', "run.toml: data.path: this key is missing. The file, relative to the config file."),
     ('[data]\ntask = "digits"\npath = "x"\n', 'run.toml: data.path = "x": only task = "npz" or "text" has this key'),
