@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bsmon.advisor.evidence import Evidence, Limits
 from bsmon.advisor.goodput import LARGEST_MOVE, powers_of_two
 from bsmon.advisor.updates_per_epoch import largest_batch_size
+from bsmon.core.snapshot import MemoryForecast
 
 # C, part 9: "If using Batch Norm, use batch size >= 16, preferably >= 32". It is the micro batch that counts:
 # BatchNorm sees one forward pass at a time, and accumulation does not help it.
@@ -67,39 +68,41 @@ def worthwhile(evidence: Evidence, within: Bounds) -> Bounds | None:
 def fits(evidence: Evidence, micro_batch_size: int) -> bool | None:
     """Whether a micro batch of this size fits in memory; None = unknown.
 
-    A size that ran out of memory once rules out itself and all above it; a forecast outranks the estimate in
-    proportion to the present peak.
+    What runs now fits, and so does anything smaller; a size that ran out of memory rules out itself and all above
+    it. Between forecasts memory only grows with the micro batch. Without one, the present peak in proportion.
     """
     if any(micro_batch_size >= fence for fence in evidence.fences):
         return False
-    if micro_batch_size == evidence.micro_batch_size:
+    if micro_batch_size <= evidence.micro_batch_size:
         return True
-    peak = predicted_peak(evidence, micro_batch_size)
-    if peak is None:
+    for forecast in evidence.forecasts:
+        within = _forecast_fits(evidence, forecast)
+        if within is True and forecast.micro_batch_size >= micro_batch_size:
+            return True
+        if within is False and forecast.micro_batch_size <= micro_batch_size:
+            return False
+    if evidence.memory_peak_bytes is None or evidence.memory_limit_bytes is None:
         return None
-    forecast, limit = peak
+    peak = evidence.memory_peak_bytes * micro_batch_size / evidence.micro_batch_size
+    return peak <= MEMORY_MARGIN * evidence.memory_limit_bytes
+
+
+def _forecast_fits(evidence: Evidence, forecast: MemoryForecast) -> bool | None:
+    limit = forecast.limit_bytes if forecast.limit_bytes is not None else evidence.memory_limit_bytes
     if limit is None:
-        return None
-    if forecast <= limit:
-        return True
-    return False if micro_batch_size > evidence.micro_batch_size else None
+        return forecast.fits
+    return forecast.fits is not False and forecast.peak_bytes * evidence.corrections.peak_bytes <= limit
 
 
-def predicted_peak(evidence: Evidence, micro_batch_size: int) -> tuple[int, int | None] | None:
-    """(peak bytes, what it may be at most) at a micro batch size; None where nothing is known.
+def predicted_peak(evidence: Evidence, micro_batch_size: int) -> int | None:
+    """Peak memory in bytes at a micro batch size: the forecast of this very size, else what is measured now.
 
-    From the forecast of this very size, else in proportion to the present peak, for larger sizes only: below it the
-    weights and the optimizer's state, which do not shrink, would be counted as if they did.
+    None for any other size: in proportion to the present peak is too rough to be shown as a prediction.
     """
     for forecast in evidence.forecasts:
         if forecast.micro_batch_size == micro_batch_size:
-            limit = forecast.limit_bytes if forecast.limit_bytes is not None else evidence.memory_limit_bytes
-            return round(forecast.peak_bytes * evidence.corrections.peak_bytes), limit
-    if evidence.memory_peak_bytes is None or micro_batch_size < evidence.micro_batch_size:
-        return None
-    peak = evidence.memory_peak_bytes * micro_batch_size // evidence.micro_batch_size
-    limit = evidence.memory_limit_bytes
-    return peak, None if limit is None else int(limit * MEMORY_MARGIN)
+            return round(forecast.peak_bytes * evidence.corrections.peak_bytes)
+    return evidence.memory_peak_bytes if micro_batch_size == evidence.micro_batch_size else None
 
 
 def largest_micro_batch(evidence: Evidence) -> int | None:

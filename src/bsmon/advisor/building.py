@@ -53,14 +53,20 @@ def change_learning_rate(evidence: Evidence, reason: Reason, factor: float) -> A
     return replace(plain, new_learning_rate=evidence.learning_rate * factor, learning_rate_rule="")
 
 
-def change_micro_batch(evidence: Evidence, reason: Reason, micro_batch_size: int) -> Advice:
-    """Split the same batch into other forward passes."""
-    steps = -(-evidence.batch_size // micro_batch_size)
+def even_micro_batch(batch_size: int, at_most: int) -> int:
+    """The micro batch of the evenest split into as few passes as `at_most` samples each allow."""
+    passes = -(-batch_size // at_most)
+    return -(-batch_size // passes)
+
+
+def change_micro_batch(evidence: Evidence, reason: Reason, at_most: int) -> Advice:
+    """Split the same batch into other forward passes of at most so many samples."""
+    micro = even_micro_batch(evidence.batch_size, at_most)
     return replace(
         advise(evidence, reason, Action.MICRO_BATCH),
-        new_micro_batch_size=micro_batch_size,
-        new_accumulation_steps=steps,
-        prediction=Prediction(peak_bytes=_peak(evidence, micro_batch_size)),
+        new_micro_batch_size=micro,
+        new_accumulation_steps=-(-evidence.batch_size // micro),
+        prediction=Prediction(peak_bytes=predicted_peak(evidence, micro)),
     )
 
 
@@ -123,9 +129,4 @@ def predict(evidence: Evidence, batch_size: int, micro_batch_size: int) -> Predi
         speed = batch_size / (steps * fit.at(batch_size / steps)) * evidence.corrections.samples_per_second
     efficiency = None if noise is None else statistical_efficiency(batch_size, noise)
     time = None if fit is None or noise is None else relative_time(fit, noise, evidence.batch_size, batch_size)
-    return Prediction(_peak(evidence, micro_batch_size), speed, efficiency, time)
-
-
-def _peak(evidence: Evidence, micro_batch_size: int) -> int | None:
-    peak = predicted_peak(evidence, micro_batch_size)
-    return None if peak is None else peak[0]
+    return Prediction(predicted_peak(evidence, micro_batch_size), speed, efficiency, time)

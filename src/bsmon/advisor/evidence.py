@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bsmon.advisor.goodput import StepTime, ThroughputPoint, fit_step_time
 from bsmon.advisor.health import Health
@@ -39,13 +39,13 @@ class Evidence:
 
     # How it goes.
     step: int = 0
-    health: Health = Health()
+    health: Health = field(default_factory=Health)
     train_accuracy: float | None = None  # 0..1
     validation_accuracy: float | None = None  # 0..1
     grad_norm: float | None = None  # before clipping
     grad_norm_median: float | None = None  # of the recent measured steps
     update_ratio: float | None = None  # |weight change| / |weight|
-    noise_scale: NoiseScale = NoiseScale()
+    noise_scale: NoiseScale = field(default_factory=NoiseScale)
 
     # The machine.
     throughput: tuple[ThroughputPoint, ...] = ()
@@ -63,7 +63,7 @@ class Evidence:
     forecasts: tuple[MemoryForecast, ...] = ()
     fences: tuple[int, ...] = ()  # micro batch sizes that ran out of memory
 
-    corrections: Corrections = Corrections()
+    corrections: Corrections = field(default_factory=Corrections)
 
     @property
     def accumulation_steps(self) -> int:

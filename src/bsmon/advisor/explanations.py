@@ -9,11 +9,12 @@ EXPLANATIONS: dict[str, str] = {
         "Leave a core free ([run] threads)."
     ),
     "stability": (
-        "C, part 10: if the loss oscillates wildly, increase the batch size (64 or 128), because averaging more samples "
+        "C, part 10: if the loss oscillates wildly, increase the batch size (64 or 128): averaging more samples "
         "steadies the gradient. B, section 5: if there are spikes or NaN, a smaller batch may help. They disagree, so "
-        "the evidence decides. Where gradient noise is larger than the gradient itself, noise is the cause and a larger "
-        "batch (at the same learning rate) helps. Where it is not, or the loss is NaN or lost its progress, the step is "
-        "too long: lower the learning rate first. Noise at small batches is normal: only rises beyond chance count."
+        "the evidence decides. Where gradient noise is larger than the gradient itself, noise is the cause, and a "
+        "larger batch at the same learning rate helps. Where it is not, or the loss is NaN or lost its progress, the "
+        "step is too long: lower the learning rate first. Noise at small batches is normal: only rises beyond "
+        "chance count."
     ),
     "barely_moving": (
         "C, part 11: if the loss barely moves, decrease the batch size: a smaller batch makes more updates per epoch, "
@@ -71,7 +72,6 @@ EXPLANATIONS: dict[str, str] = {
         "one: 4 micro batches of 32 update the weights like a batch of 128 with the memory of 32 (C, part 8). B, "
         "section 5, says the same. It costs time, since more passes do the same work."
     ),
-    "keep": "",
 }
 
 _TRADE_OFFS = {
@@ -80,7 +80,7 @@ _TRADE_OFFS = {
         "slower per epoch, poor use of a GPU (B2, C6)"
     ),
     "medium": (
-        "medium (32-128): the usual default: gradients reasonably stable, good utilisation, good generalisation (B2, C6)"
+        "medium (32-128): the usual default: stable enough gradients, good utilisation, good generalisation (B2, C6)"
     ),
     "large": (
         "large (256+): smooth gradients, few updates, efficient on big GPUs; more memory, may settle in sharper minima "

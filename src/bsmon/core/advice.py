@@ -104,6 +104,7 @@ class Score:
     reverted: int = 0
     memory_error: float | None = None
     samples_per_second_error: float | None = None
+    progress_error: float | None = None  # progress per second, from the slope of the loss
 
 
 @dataclass(frozen=True, slots=True)
