@@ -19,7 +19,8 @@ INPUTS := pyproject.toml constraints.txt
 
 # Of pip's hundred lines, the ones that say how far it is. Errors go to stderr, which is not filtered.
 PIP := PYTHONUNBUFFERED=1 $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -c constraints.txt
-PROGRESS := awk '/^ *(Downloading|Installing collected)/ { print "  " substr($$0, 1, 100); fflush() }'
+PROGRESS := awk '/^ *Downloading/ { sub(/.*\//, "", $$2); split($$2, part, "-"); print "  " part[1], part[2], $$(NF-1), $$NF } \
+	/^ *Installing collected/ { print "  unpacking" } { fflush() }'
 
 # One thread per process: torch on every core in two processes at once is many times slower than on one core each.
 # Four processes at most, because each loads torch.
