@@ -1,0 +1,78 @@
+"""A widget that draws rows, and paints only what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from bsmon.ui.roles import BLANK, Role, Row
+from bsmon.ui.rows import fit
+
+
+def rich_styles(styles: Mapping[Role, str]) -> dict[str, Style]:
+    """A theme's styles, parsed once."""
+    return {role.value: Style.parse(text) for role, text in styles.items()}
+
+
+def changed_rows(old: Sequence[Row], new: Sequence[Row]) -> list[tuple[int, int]]:
+    """(row, cells from the left) that differ. Textual repaints from a widget's left edge to the last change."""
+    pairs = enumerate(zip_longest(old, new, fillvalue=BLANK))
+    return [(y, _last_change(before, after)) for y, (before, after) in pairs if before != after]
+
+
+def _last_change(before: Row, after: Row) -> int:
+    """Cells up to the end of the last run that differs; rows of equal width end in equal runs."""
+    shared = 0
+    for old, new in zip(reversed(before), reversed(after), strict=False):
+        if old != new:
+            break
+        shared += 1
+    kept = after[: len(after) - shared]
+    # Two cells a character is the most that there can be; the region is clipped to the widget anyway.
+    return sum(len(text) if text.isascii() else 2 * len(text) for text, _ in kept) or 1
+
+
+class Sheet(Widget, can_focus=False):
+    """Rows in, strips out, through textual's line API: no markup is parsed."""
+
+    ALLOW_SELECT = False
+
+    def __init__(self, styles: Mapping[str, Style], *, id: str) -> None:  # noqa: A002 - textual's own name
+        super().__init__(id=id)
+        self._palette = styles
+        self._rows: list[Row] = []
+        self._strips: list[Strip] = []
+        self._content: list[Row] = []
+
+    def put(self, rows: list[Row]) -> None:
+        """Show these rows; what is beyond the widget's size is cut."""
+        self._content = rows
+        width, height = self.size
+        if not width or not height:
+            return
+        fitted = [fit(row, width) for row in rows[:height]]
+        fitted += [fit(BLANK, width)] * (height - len(fitted))
+        if len(fitted) != len(self._rows):
+            self._rows, self._strips = [BLANK] * height, [Strip.blank(width)] * height
+        changes = changed_rows(self._rows, fitted)
+        for y, _ in changes:
+            segments = [Segment(text, self._palette[role]) for text, role in fitted[y] if text]
+            self._strips[y] = Strip(segments, width)
+        self._rows = fitted
+        if changes:
+            self.refresh(*(Region(0, y, min(cells, width), 1) for y, cells in changes))
+
+    def on_resize(self) -> None:
+        """The same content at the new size."""
+        self._rows = []
+        self.put(self._content)
+
+    def render_line(self, y: int) -> Strip:
+        """The line API's question; textual may ask for a new size before it has told of it."""
+        return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width)
