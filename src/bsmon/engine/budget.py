@@ -27,16 +27,19 @@ def enforce_on_cuda(device: torch.device, budget_bytes: int) -> None:
     torch.cuda.set_per_process_memory_fraction(min(1.0, budget_bytes / total), device)
 
 
-def memory_limit(device: torch.device, budget_bytes: int | None) -> int | None:
-    """Bytes that tensors may take on `device` by now: what is free, with what torch already holds, up to the budget.
+def memory_limit(device: torch.device, budget_bytes: int | None, held: Iterable[torch.Tensor] = ()) -> int | None:
+    """Bytes that tensors may take on `device` all in all: what is free and what training holds, up to the budget.
 
-    Free memory leaves out the CUDA context and other processes, so neither needs adding to a forecast.
+    Free memory leaves out the CUDA context and other processes, so neither needs adding to a forecast. On CUDA torch
+    knows what it holds; for the CPU pass the tensors of the training (`held_tensors`). None: unknown.
     """
     room: int | None = None
     if device.type == "cuda":
         room = torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device)
     elif device.type == "cpu":
-        room = psutil.virtual_memory().available
+        live = LiveMemory("cpu")
+        live.hold(held)
+        room = int(psutil.virtual_memory().available) + live.current_bytes
     known = [limit for limit in (room, budget_bytes) if limit is not None]
     return min(known) if known else None
 

@@ -32,6 +32,7 @@ from bsmon.core.files import (
     sync_directory,
     write_atomically,
 )
+from bsmon.core.text import clean
 from bsmon.engine.plain_state import find_unplain
 
 _NAME = re.compile(r"(?P<number>\d{6,12})-step-(?P<step>\d{1,18})-(?P<digest>[0-9a-f]{16})\.pt", re.ASCII)
@@ -149,7 +150,7 @@ class CheckpointStore:
                 continue
             return Loaded(state, entry.step, self.directory / entry.name, tuple(skipped))
         tried = f" ({'; '.join(skipped)})" if skipped else ""
-        raise BadInput(f"No usable checkpoint in {self.directory}{tried}.")
+        raise BadInput(f"No usable checkpoint in {clean(str(self.directory))}{tried}.")
 
     def steps(self) -> tuple[int, ...]:
         """Steps of the checkpoints that are there, oldest first; not verified."""
@@ -245,7 +246,11 @@ def _parse_manifest(data: bytes) -> dict[str, str]:
         raise ValueError("not a manifest") from None
     for name, digest in rows.items():
         match = _NAME.fullmatch(name) if isinstance(name, str) else None
-        if match is None or not isinstance(digest, str) or not re.fullmatch(match["digest"] + "([0-9a-f]{48})?", digest):
+        if (
+            match is None
+            or not isinstance(digest, str)
+            or not re.fullmatch(match["digest"] + "([0-9a-f]{48})?", digest)
+        ):
             raise ValueError("its names and hashes do not belong together")
     return rows
 

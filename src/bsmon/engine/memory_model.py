@@ -17,7 +17,7 @@ CUDA_MARGIN = 0.15
 """Share kept free on CUDA: fragmentation and workspaces come on top of what tensors need."""
 
 CPU_MARGIN = 0.02
-"""Share kept free on the CPU, where forecasts were within 0.25 % of what was measured."""
+"""Share kept free on the CPU: forecasts are within 0.25 % of the tensors counted, which is what the budget counts."""
 
 _ABOVE_FLAT = 1.01  # a peak this much above the smallest one lies on the line, not on the constant
 
