@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
-from typing import TextIO
+from io import TextIOWrapper
 
 
 @contextlib.contextmanager
@@ -36,5 +36,5 @@ def captured(log: int) -> Iterator[None]:
             screen.close()
 
 
-def _text(descriptor: int) -> TextIO:
-    return open(descriptor, "w", encoding="utf-8", errors="replace")  # noqa: SIM115, PTH123  a descriptor, closed above
+def _text(descriptor: int) -> TextIOWrapper:
+    return open(descriptor, "w", encoding="utf-8", errors="replace")

@@ -22,4 +22,4 @@ def run_headless(session: LiveSession, *, interval_s: float, as_json: bool) -> N
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
     session.start()
-    headless.run(session, out=sys.stdout, interval_s=interval_s, as_json=as_json, ended=session.wait_until_ended)
+    headless.run(session, out=sys.stdout, interval_s=interval_s, as_json=as_json, stop=session.ended)

@@ -22,7 +22,14 @@ EXIT_INTERRUPTED = 130
 @click.option("--device", metavar="NAME", help='Where to train: "auto", "cpu", "cuda:0", ... (as run.device).')
 @click.option("--headless", is_flag=True, help="Plain lines instead of the screen; so too when output is no terminal.")
 @click.option("--json", "as_json", is_flag=True, help="Headless, as JSON lines.")
-@click.option("--interval", type=click.FloatRange(min=0.1), default=5.0, show_default=True, metavar="SECONDS", help="Headless: time between lines.")
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=0.1),
+    default=5.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Headless: time between lines.",
+)
 @click.option("--theme", metavar="NAME", help="Colour theme: a name, or the path of a .toml file (as ui.theme).")
 def train(
     config: Path,
@@ -51,7 +58,7 @@ def train(
     if theme is not None:
         changes.append(f'ui.theme="{theme}"')
     settings = load(config, changes)
-    session = LiveSession(settings, train_body, make_sampler)
+    session = LiveSession(settings, train_body, make_sampler, Path("/tmp/bsmon-run"))
     if headless or as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
         from bsmon.cli.plain import run_headless
 

@@ -120,6 +120,9 @@ class Train(Section, frozen=True):
     eval_batch_size: Annotated[
         Positive, Meta(description="Samples per forward pass in validation (eval mode, so it changes no result).")
     ] = 256
+    stop_on_nan: Annotated[
+        bool, Meta(description="End the run as failed when the loss is not a finite number; otherwise it goes on.")
+    ] = False
 
 
 class Advisor(Section, frozen=True):

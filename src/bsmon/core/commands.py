@@ -20,7 +20,8 @@ class Source(StrEnum):
     """Who asks."""
 
     PERSON = "person"
-    ADVISOR = "advisor"
+    ADVICE = "advice"  # the advisor's recommendation, applied by the person
+    ADVISOR = "advisor"  # by itself, in mode auto
     ENGINE = "engine"
 
 
@@ -87,6 +88,11 @@ class Undo:
 
 
 @dataclass(frozen=True, slots=True)
+class Release:
+    """Let the advisor change again what was set by hand."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """End the run at the next step boundary, or after this epoch; `save` writes a checkpoint first."""
 
@@ -114,6 +120,7 @@ Command = (
     | Evaluate
     | Save
     | Undo
+    | Release
     | Stop
     | ApplyAdvice
     | DismissAdvice

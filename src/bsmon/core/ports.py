@@ -7,7 +7,7 @@ from typing import Protocol
 
 from bsmon.core.commands import Command, LearningRateRule
 from bsmon.core.records import Evaluation, EventKind, GradientStats, Level, Step
-from bsmon.core.snapshot import Failure, RunInfo, RunState, Snapshot
+from bsmon.core.snapshot import BatchState, Failure, MemoryForecast, RunInfo, RunState, Snapshot
 
 
 class Session(Protocol):
@@ -40,11 +40,17 @@ class Observer(Protocol):
     def run_info(self, info: RunInfo) -> None:
         """The task was built; what it is."""
 
-    def batch(self, batch_size: int, micro_batch_size: int, learning_rate: float, bounds: tuple[int, int]) -> None:
+    def batch(self, state: BatchState) -> None:
         """The batch plan in force, acknowledged; also at the start."""
 
     def event(self, kind: EventKind, level: Level, text: str, step: int, **data: float | int | str | None) -> None:
         """Something rare happened."""
+
+    def memory(self, forecasts: tuple[MemoryForecast, ...], fences: tuple[int, ...]) -> None:
+        """What is expected of other micro batch sizes, and which ran out of memory."""
+
+    def rewound(self, step: int) -> None:
+        """Training has gone back to this step: what was reported after it is no longer part of the run."""
 
     def failed(self, failure: Failure) -> None:
         """The run ended with an error."""

@@ -78,6 +78,8 @@ class BatchState:
     maximum: int | None = None
     pending: int | None = None  # asked for, not yet taken by the engine
     learning_rate_rule: str = "auto"
+    by_hand: frozenset[str] = frozenset()  # "batch_size", "learning_rate": the advisor leaves these alone
+    can_undo: bool = False
 
 
 @dataclass(frozen=True, slots=True)

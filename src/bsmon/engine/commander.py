@@ -8,53 +8,55 @@ from bsmon.core.commands import (
     Command,
     Evaluate,
     Pause,
+    Release,
     Resume,
+    Save,
     ScaleBatchSize,
     SetBatchSize,
     SetLearningRate,
     SetMicroBatchSize,
     Source,
     Stop,
+    Undo,
 )
 from bsmon.core.errors import NotApplicable
 from bsmon.core.ports import Mailbox, Observer
 from bsmon.core.records import EventKind, Level
-from bsmon.engine.controls import BatchChange, Controls
-from bsmon.engine.plan import BatchPlan
+from bsmon.engine.changes import ChangeLog, Undoable
+from bsmon.engine.controls import BatchChange
+from bsmon.engine.probation import PROBATION_STEPS, Probation, Verdict
+from bsmon.engine.training import Training
 
 # A paused run looks this often whether somebody wants something; a command wakes it at once anyway.
 _PAUSE_LOOK_S = 5.0
 
 
 class Commander:
-    """Where training stands as far as commands change it: plan, learning rate, pause, stop.
+    """Carries out what a person, or the advisor, asks of a training. `save` writes a checkpoint."""
 
-    `factor` gives the schedule's present factor. `step` is the number of updates made; the trainer counts it up.
-    """
-
-    def __init__(self, controls: Controls, mailbox: Mailbox, observer: Observer, factor: Callable[[], float]) -> None:
-        self._controls = controls
+    def __init__(
+        self,
+        training: Training,
+        changes: ChangeLog,
+        probation: Probation,
+        mailbox: Mailbox,
+        observer: Observer,
+        save: Callable[[int], None],
+    ) -> None:
+        self._training = training
+        self._changes = changes
+        self._probation = probation
         self._mailbox = mailbox
         self._observer = observer
-        self._factor = factor
-        self._stop: Stop | None = None
+        self._save = save
         self._evaluation_wanted = False
-        self.step = 0
+        self.stop: Stop | None = None
         self.is_paused = False
-
-    @property
-    def plan(self) -> BatchPlan:
-        """The batch plan in force."""
-        return self._controls.plan
 
     @property
     def should_stop(self) -> bool:
         """Whether the run ends at this step boundary."""
-        return self._stop is not None and not self._stop.after_epoch
-
-    def learning_rate(self) -> float:
-        """The learning rate of the next update."""
-        return self._controls.base_learning_rate * self._factor()
+        return self.stop is not None and not self.stop.after_epoch
 
     def obey(self) -> None:
         """Carry out every waiting command."""
@@ -66,7 +68,7 @@ class Commander:
 
     def wait_while_paused(self) -> None:
         """Return when somebody asks to go on, or to stop. Commands are obeyed meanwhile."""
-        while self.is_paused and self._stop is None:
+        while self.is_paused and self.stop is None:
             self._mailbox.wait(_PAUSE_LOOK_S)
             self.obey()
 
@@ -82,22 +84,29 @@ class Commander:
 
     def epoch_ended(self) -> None:
         """A stop that was to come after the epoch is due."""
-        if self._stop is not None:
-            self._stop = Stop(save=self._stop.save)
+        if self.stop is not None:
+            self.stop = Stop(save=self.stop.save)
 
     def announce_plan(self) -> None:
         """Tell the observer which plan and learning rate are in force."""
-        plan, bounds = self.plan, self._controls.bounds
-        self._observer.batch(
-            plan.batch_size, plan.micro_batch_size, self.learning_rate(), (bounds.minimum, bounds.largest)
-        )
+        self._observer.batch(self._training.batch_state(can_undo=self._changes.can_undo))
+
+    def judged(self, verdict: Verdict) -> None:
+        """A change's probation has ended: say so, and take the change back if it did harm."""
+        if verdict.keep:
+            size = self._training.plan.batch_size
+            self._event(EventKind.BATCH, Level.INFO, f"batch size {size:,} kept after probation: {verdict.reason}")
+            return
+        weights = verdict.weights and self._changes.keeps_weights
+        self._go_back(self._changes.take(weights=weights), weights=weights, why=f"reverted: {verdict.reason}")
 
     def _dispatch(self, command: Command) -> None:
         match command:
             case SetBatchSize() | ScaleBatchSize():
-                self._announce(self._controls.set_batch_size(command, self._factor()), command.source)
+                self._set_batch_size(command)
             case SetMicroBatchSize():
-                self._announce(self._controls.set_micro_batch_size(command), command.source)
+                change = self._training.controls.set_micro_batch_size(command)
+                self._announce(change, command.source, "")
             case SetLearningRate():
                 self._set_learning_rate(command)
             case Pause():
@@ -106,47 +115,68 @@ class Commander:
                 self._pause(paused=False)
             case Evaluate():
                 self._evaluation_wanted = True
+            case Save():
+                self._save(self._training.step)
+            case Undo():
+                self._go_back(self._changes.take(weights=command.weights), weights=command.weights, why="undone")
+            case Release():
+                self._training.controls.release()
+                self.announce_plan()
+                self._event(EventKind.RUN, Level.INFO, "released: the advisor may change batch size and learning rate")
             case Stop():
-                self._stop = command
+                self.stop = command
                 when = "at the end of this epoch" if command.after_epoch else "now"
                 self._event(EventKind.RUN, Level.INFO, f"stopping {when}")
             case _:
                 raise NotApplicable(f"{type(command).__name__} is not something that this run can do.")
 
-    def _announce(self, change: BatchChange, source: Source) -> None:
+    def _set_batch_size(self, command: SetBatchSize | ScaleBatchSize) -> None:
+        training = self._training
+        change = self._changes.make(training.step, lambda: training.controls.set_batch_size(command, training.factor()))
+        self._probation.begin(training.step, grows=change.new.batch_size > change.old.batch_size)
+        self._announce(change, command.source, f"; on probation for {PROBATION_STEPS} steps")
+
+    def _announce(self, change: BatchChange, source: Source, note: str) -> None:
         self.announce_plan()
-        old, new = change.old, change.new
-        parts = [f"batch size {old.batch_size:,} -> {new.batch_size:,}"]
-        if new.gradient_accumulation_steps > 1 or old.batch_size == new.batch_size:
-            parts.append(f"micro batch {new.micro_batch_size:,} x {new.gradient_accumulation_steps}")
-        if change.learning_rate != change.old_learning_rate:
-            parts.append(
-                f"learning rate {change.old_learning_rate:.3g} -> {change.learning_rate:.3g} ({change.rule.value})"
-            )
         self._event(
             EventKind.BATCH,
             Level.GOOD,
-            ", ".join(parts),
-            old=old.batch_size,
-            new=new.batch_size,
-            micro_batch_size=new.micro_batch_size,
+            f"{in_words(change)}{note}",
+            old=change.old.batch_size,
+            new=change.new.batch_size,
+            micro_batch_size=change.new.micro_batch_size,
             old_learning_rate=change.old_learning_rate,
             learning_rate=change.learning_rate,
             rule=change.rule.value,
             source=source.value,
         )
 
-    def _set_learning_rate(self, command: SetLearningRate) -> None:
-        before, after = self._controls.set_learning_rate(command, self._factor())
+    def _go_back(self, before: Undoable, *, weights: bool, why: str) -> None:
+        training = self._training
+        self._probation.cancel()
+        if weights and before.state is not None:
+            training.restore(before.state)
+            self._observer.rewound(training.step)
+            why = f"{why}; weights, optimizer and samples are back at step {training.step:,}"
+        change = training.controls.go_back(before.plan, before.base_learning_rate)
         self.announce_plan()
         self._event(
-            EventKind.LEARNING_RATE,
-            Level.GOOD,
-            f"learning rate {before:.3g} -> {after:.3g}",
-            old=before,
-            new=after,
-            source=command.source.value,
+            EventKind.BATCH,
+            Level.WARNING,
+            f"{in_words(change)} ({why})",
+            old=change.old.batch_size,
+            new=change.new.batch_size,
+            learning_rate=training.learning_rate(),
+            source=Source.ENGINE.value,
         )
+
+    def _set_learning_rate(self, command: SetLearningRate) -> None:
+        training = self._training
+        before, after = training.controls.set_learning_rate(command, training.factor())
+        self.announce_plan()
+        text = f"learning rate {before:.3g} -> {after:.3g}"
+        source = command.source.value
+        self._event(EventKind.LEARNING_RATE, Level.GOOD, text, old=before, new=after, source=source)
 
     def _pause(self, *, paused: bool) -> None:
         if paused == self.is_paused:
@@ -155,4 +185,16 @@ class Commander:
         self._event(EventKind.RUN, Level.INFO, "paused" if paused else "resumed")
 
     def _event(self, kind: EventKind, level: Level, text: str, **data: float | int | str | None) -> None:
-        self._observer.event(kind, level, text, self.step, **data)
+        self._observer.event(kind, level, text, self._training.step, **data)
+
+
+def in_words(change: BatchChange) -> str:
+    """A change in one line, for the event."""
+    old, new = change.old, change.new
+    parts = [f"batch size {old.batch_size:,} -> {new.batch_size:,}"]
+    if new.gradient_accumulation_steps > 1 or old.batch_size == new.batch_size:
+        parts.append(f"micro batch {new.micro_batch_size:,} x {new.gradient_accumulation_steps}")
+    if change.learning_rate != change.old_learning_rate:
+        rate = f"learning rate {change.old_learning_rate:.3g} -> {change.learning_rate:.3g}"
+        parts.append(rate if change.rule.value == "unchanged" else f"{rate} ({change.rule.value})")
+    return ", ".join(parts)

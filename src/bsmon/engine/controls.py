@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from bsmon.core.commands import (
     LearningRateRule,
@@ -10,6 +12,7 @@ from bsmon.core.commands import (
     SetBatchSize,
     SetLearningRate,
     SetMicroBatchSize,
+    Source,
 )
 from bsmon.core.errors import NotApplicable
 from bsmon.core.ports import LearningRateScaling
@@ -69,6 +72,7 @@ class Controls:
         self.largest_micro_batch = bounds.train_samples  # lowered by what ran out of memory
         self.wanted_micro_batch: int | None = None  # the person's own choice
         self._scale = scale
+        self.by_hand: set[str] = set()  # what a person set outranks the advisor until it is released
 
     def set_batch_size(self, command: SetBatchSize | ScaleBatchSize, factor: float) -> BatchChange:
         """Change the batch size; `factor` is the schedule's present one.
@@ -76,6 +80,7 @@ class Controls:
         Raises NotApplicable with a sentence for the person when the size cannot be.
         """
         old = self.plan
+        self._claim("batch_size", command.source)
         size = command.batch_size if isinstance(command, SetBatchSize) else int(old.batch_size * command.factor)
         if size == old.batch_size:
             edge = " and cannot be smaller" if size == 1 and isinstance(command, ScaleBatchSize) else " already"
@@ -90,6 +95,7 @@ class Controls:
         after = float(f"{before * ratio:.12g}") if own is None else own / (factor or 1.0)
         self.plan, self.base_learning_rate = self._plan(size), after
         rule = rule if own is None else LearningRateRule.UNCHANGED
+        self._note_hand("batch_size", command.source)
         return BatchChange(old, self.plan, before * factor, after * factor, rule)
 
     def set_micro_batch_size(self, command: SetMicroBatchSize) -> BatchChange:
@@ -110,9 +116,59 @@ class Controls:
     def set_learning_rate(self, command: SetLearningRate, factor: float) -> tuple[float, float]:
         """Set the present learning rate; the schedule's shape goes on from it. Returns (before, after)."""
         check_learning_rate(command.learning_rate)
+        self._claim("learning_rate", command.source)
         before = self.base_learning_rate * factor
         self.base_learning_rate = command.learning_rate / (factor or 1.0)
+        self._note_hand("learning_rate", command.source)
         return before, command.learning_rate
+
+    def release(self) -> None:
+        """Let the advisor change again what was set by hand."""
+        if not self.by_hand:
+            raise NotApplicable("Nothing is set by hand; the advisor may change everything.")
+        self.by_hand.clear()
+
+    def _note_hand(self, what: str, source: Source) -> None:
+        if source is Source.PERSON:
+            self.by_hand.add(what)
+        elif source is Source.ADVICE:
+            self.by_hand.discard(what)
+
+    def _claim(self, what: str, source: Source) -> None:
+        if source is Source.ADVISOR and what in self.by_hand:
+            raise NotApplicable(f"The {what.replace('_', ' ')} was set by hand; the advisor leaves it alone.")
+
+    def fence(self, micro_batch_size: int) -> None:
+        """This micro batch ran out of memory: stay at half of it from now on; the batch size stays."""
+        self.largest_micro_batch = min(self.largest_micro_batch, -(-micro_batch_size // 2))
+        self.plan = self._plan(self.plan.batch_size)
+
+    def lift_fence(self) -> None:
+        """Memory pressure has gone: the sizes that ran out of memory may be tried again."""
+        self.largest_micro_batch = self.bounds.train_samples
+        self.plan = self._plan(self.plan.batch_size)
+
+    def go_back(self, plan: BatchPlan, base_learning_rate: float) -> BatchChange:
+        """Return to an earlier batch size and learning rate, in micro batches that fit by now."""
+        old, before = self.plan, self.base_learning_rate
+        self.plan, self.base_learning_rate = self._plan(plan.batch_size), base_learning_rate
+        return BatchChange(old, self.plan, before, base_learning_rate, LearningRateRule.UNCHANGED)
+
+    def state(self) -> dict[str, object]:
+        """What `restore` needs."""
+        return {
+            "batch_size": self.plan.batch_size,
+            "base_learning_rate": self.base_learning_rate,
+            "largest_micro_batch": self.largest_micro_batch,
+            "wanted_micro_batch": self.wanted_micro_batch,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go back to a saved plan and learning rate."""
+        self.base_learning_rate = state["base_learning_rate"]
+        self.largest_micro_batch = state["largest_micro_batch"]
+        self.wanted_micro_batch = state["wanted_micro_batch"]
+        self.plan = self._plan(state["batch_size"])
 
     def _plan(self, batch_size: int) -> BatchPlan:
         return BatchPlan.within(batch_size, min(self.largest_micro_batch, self.wanted_micro_batch or batch_size))

@@ -58,11 +58,9 @@ def set_threads(config: Config, device: torch.device) -> int:
     "auto" on a CPU leaves one core to the screen and everything else: torch on all cores beside any busy process is
     the worst slowdown there is, 20 to 200 times, because its threads wait for each other by spinning.
     """
-    threads = config.run.threads
-    if threads == "auto":
-        if device.type != "cpu":
-            return torch.get_num_threads()
-        threads = max(1, usable_cores() - 1)
+    if config.run.threads == "auto" and device.type != "cpu":
+        return torch.get_num_threads()
+    threads = config.run.threads if isinstance(config.run.threads, int) else max(1, usable_cores() - 1)
     torch.set_num_threads(threads)
     return threads
 

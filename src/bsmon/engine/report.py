@@ -1,15 +1,15 @@
-"""Hands finished steps to the observer, with their losses read a few at a time and never waiting for a GPU."""
+"""Hands finished steps on, with their losses read a few at a time and never waiting for a GPU."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from bsmon.core.ports import Observer
 from bsmon.core.records import Step
 
 # Reading one loss costs about as much as reading a hundred stacked ones. 50 ms is far below what an eye can tell.
@@ -30,7 +30,7 @@ class _InFlight:
 class StepReporter:
     """Collects steps and reports them in order, each exactly once."""
 
-    observer: Observer
+    report: Callable[[Sequence[Step]], None]
     steps: list[Step] = field(default_factory=list)
     losses: list[Tensor] = field(default_factory=list)
     in_flight: deque[_InFlight] = field(default_factory=deque)
@@ -57,7 +57,7 @@ class StepReporter:
         stacked = torch.stack(self.losses).float()
         steps, self.steps, self.losses = self.steps, [], []
         if stacked.device.type != "cuda":
-            self.observer.steps(_with_losses(steps, stacked))
+            self.report(_with_losses(steps, stacked))
             return
         host = torch.empty(stacked.shape, pin_memory=True)
         host.copy_(stacked, non_blocking=True)
@@ -69,7 +69,7 @@ class StepReporter:
     def _report_copied(self) -> None:
         while self.in_flight and self.in_flight[0].copied.query():
             done = self.in_flight.popleft()
-            self.observer.steps(_with_losses(done.steps, done.losses))
+            self.report(_with_losses(done.steps, done.losses))
 
 
 def _with_losses(steps: list[Step], losses: Tensor) -> list[Step]:

@@ -1,32 +1,57 @@
-"""The training loop. It reads like its own description: obey, take samples, update, report, evaluate."""
+"""The training loop. It reads like its own description: obey, take samples, update, report, evaluate, save."""
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Sequence
 
 from bsmon.core.ports import Observer
-from bsmon.core.records import Evaluation, Step
+from bsmon.core.records import Evaluation, EventKind, Level, Step
 from bsmon.core.snapshot import RunState
 from bsmon.engine.batches import Batch
-from bsmon.engine.build import Parts
 from bsmon.engine.commander import Commander
 from bsmon.engine.evaluate import evaluate
 from bsmon.engine.feed import Feed
+from bsmon.engine.memory_guard import MemoryGuard
+from bsmon.engine.probation import Probation, Verdict
+from bsmon.engine.recovery import Recovery, TornWeightsError
 from bsmon.engine.report import StepReporter
-from bsmon.engine.update import Updater
+from bsmon.engine.saver import Saver
+from bsmon.engine.training import Training
+
+
+class NonFiniteLossError(RuntimeError):
+    """The loss is no number any more, and the config asks to stop then."""
 
 
 class Trainer:
     """Runs one training to its end on the thread that calls `run`."""
 
-    def __init__(self, parts: Parts, updater: Updater, feed: Feed, commander: Commander, observer: Observer) -> None:
-        self._parts = parts
-        self._updater = updater
+    def __init__(
+        self,
+        training: Training,
+        recovery: Recovery,
+        feed: Feed,
+        commander: Commander,
+        probation: Probation,
+        memory: MemoryGuard,
+        saver: Saver,
+        observer: Observer,
+    ) -> None:
+        self._training = training
+        self._config = training.parts.config
+        self._cursor = training.parts.cursor
+        self._recovery = recovery
         self._feed = feed
         self._commander = commander
+        self._probation = probation
+        self._memory = memory
+        self._saver = saver
         self._observer = observer
-        self._reporter = StepReporter(observer)
-        self._cursor = parts.cursor
+        self._reporter = StepReporter(self._on_steps)
+        self._verdict: Verdict | None = None
+        self._loss_was_finite = True
         self._learning_rate = 0.0
         self._began = self._step_began = time.perf_counter()
         self._evaluated_at = 0
@@ -35,30 +60,24 @@ class Trainer:
         """Train until the end, or until somebody asks to stop; returns which of the two it was."""
         self._commander.announce_plan()
         self._observer.state(RunState.TRAINING)
-        while not self._is_done():
+        while not self._training.is_done:
             self._obey()
             if self._commander.should_stop:
                 break
-            micro_batches = self._feed.take(self._cursor, self._commander.plan)
+            micro_batches = self._feed.take(self._cursor, self._training.plan)
             if not micro_batches:
                 self._end_epoch()
                 continue
             self._update(micro_batches)
             self._evaluate_if_due()
+            self._saver.save_if_due(self._training.step)
         return self._end()
-
-    def _is_done(self) -> bool:
-        run = self._parts.config.run
-        if run.max_steps is not None:
-            return self._step >= run.max_steps
-        return self._cursor.epoch > (run.epochs or 1)
-
-    @property
-    def _step(self) -> int:
-        return self._commander.step
 
     def _obey(self) -> None:
         self._commander.obey()
+        if self._verdict is not None:
+            verdict, self._verdict = self._verdict, None
+            self._commander.judged(verdict)
         if self._commander.is_paused:
             self._reporter.finish()
             self._observer.state(RunState.PAUSED)
@@ -69,20 +88,24 @@ class Trainer:
             self._evaluate()
 
     def _update(self, micro_batches: list[Batch]) -> None:
-        plan = self._commander.plan
+        training, plan = self._training, self._training.plan
         count = self._cursor.next_size(plan.batch_size)
         loaded = time.perf_counter()
         self._set_learning_rate()
-        loss = self._updater.update(self._step + 1, micro_batches, plan.micro_sizes(count), self._learning_rate)
-        self._commander.step += 1
+        try:
+            loss = self._recovery.update(training.step + 1, micro_batches, plan.micro_sizes(count), self._learning_rate)
+        except TornWeightsError as error:
+            self._reload(str(error))
+            return
+        training.step += 1
         self._cursor.advance(count)
         now = time.perf_counter()
         step = Step(
-            self._step,
+            training.step,
             self._cursor.epoch,
             self._cursor.consumed,
             count,
-            plan.micro_batch_size,
+            training.plan.micro_batch_size,
             self._learning_rate,
             None,
             now - self._began,
@@ -91,53 +114,87 @@ class Trainer:
         )
         self._step_began = now
         self._reporter.add(step, loss)
+        if self._memory.grow_back_if_room(training.step):
+            self._commander.announce_plan()
 
     def _set_learning_rate(self) -> None:
-        rate = self._commander.learning_rate()
+        rate = self._training.learning_rate()
         if rate == self._learning_rate:
             return
         self._learning_rate = rate
-        for group in self._parts.optimizer.param_groups:
+        for group in self._training.parts.optimizer.param_groups:
             group["lr"] = rate
 
+    def _reload(self, reason: str) -> None:
+        """Some weights have changed and some have not: only a checkpoint has whole ones."""
+        self._reporter.finish()
+        loaded = self._saver.load()
+        self._training.restore(loaded.state)
+        self._learning_rate = 0.0
+        self._observer.rewound(self._training.step)
+        self._commander.announce_plan()
+        text = (
+            f"out of memory within the optimizer's step, which left torn weights: back to the checkpoint of step "
+            f"{loaded.step:,} ({reason})"
+        )
+        self._observer.event(EventKind.MEMORY, Level.WARNING, text, self._training.step)
+
+    def _on_steps(self, steps: Sequence[Step]) -> None:
+        """Finished steps, their losses read: report them, and judge a change that is on probation."""
+        self._observer.steps(steps)
+        self._verdict = self._probation.watch(steps) or self._verdict
+        for step in steps:
+            finite = step.loss is None or math.isfinite(step.loss)
+            if not finite and self._loss_was_finite:
+                self._lost(step)
+            self._loss_was_finite = finite
+
+    def _lost(self, step: Step) -> None:
+        text = f"the loss is {step.loss}: a lower learning rate or gradient clipping may help"
+        self._observer.event(EventKind.HEALTH, Level.ERROR, text, step.step)
+        if self._config.train.stop_on_nan:
+            raise NonFiniteLossError(f"the loss is {step.loss} at step {step.step:,}, and train.stop_on_nan is true")
+
     def _end_epoch(self) -> None:
-        if self._parts.config.train.eval_every == "epoch":
+        if self._config.train.eval_every == "epoch":
             self._evaluate()
         self._cursor.next_epoch()
         self._commander.epoch_ended()
 
     def _evaluate_if_due(self) -> None:
-        every = self._parts.config.train.eval_every
-        if isinstance(every, int) and self._step % every == 0:
+        every = self._config.train.eval_every
+        if isinstance(every, int) and self._training.step % every == 0:
             self._evaluate()
 
     def _end(self) -> RunState:
-        done = self._is_done()
-        if done and self._parts.config.train.eval_every != "never":
+        done = self._training.is_done
+        if done and self._config.train.eval_every != "never":
             self._evaluate()
         self._reporter.finish()
+        stop = self._commander.stop
+        self._saver.finish(self._training.step, save=done or (stop is not None and stop.save))
         self._feed.close()
         return RunState.FINISHED if done else RunState.STOPPED
 
     def _evaluate(self) -> None:
         """Run the validation set, unless these very weights were evaluated already."""
-        validation = self._parts.data.validation
-        if validation is None or self._evaluated_at == self._step:
+        parts = self._training.parts
+        if parts.data.validation is None or self._evaluated_at == self._training.step:
             return
         self._reporter.finish()
         self._observer.state(RunState.EVALUATING, "running the validation set")
         result = evaluate(
-            self._parts.model,
-            self._parts.objective,
-            validation,
-            batch_size=self._parts.config.train.eval_batch_size,
-            device=self._parts.device,
-            precision=self._parts.config.run.precision,
+            parts.model,
+            parts.objective,
+            parts.data.validation,
+            batch_size=self._config.train.eval_batch_size,
+            device=parts.device,
+            precision=self._config.run.precision,
             interrupted=self._commander.is_stop_waiting,
         )
         self._observer.state(RunState.TRAINING)
         self._step_began = time.perf_counter()
         if result is not None:
-            self._evaluated_at = self._step
-            epoch = min(self._cursor.epoch, self._parts.config.run.epochs or self._cursor.epoch)
-            self._observer.evaluation(Evaluation(self._step, epoch, *result))
+            self._evaluated_at = self._training.step
+            epoch = min(self._cursor.epoch, self._config.run.epochs or self._cursor.epoch)
+            self._observer.evaluation(Evaluation(self._training.step, epoch, *result))

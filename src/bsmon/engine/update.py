@@ -1,4 +1,4 @@
-"""One update of the weights: forward and backward for each micro batch, then the optimizer."""
+"""One update of the weights: gradients over the micro batches, then the optimizer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bsmon.engine.watch import Watch
 
 @dataclass(slots=True)
 class Updater:
-    """Everything that one update needs."""
+    """Everything that one update needs. An update is `gradients`, then `weights`; the first can be made again."""
 
     model: torch.nn.Module
     objective: Objective
@@ -27,17 +27,26 @@ class Updater:
     grad_clip: float | None
     watch: Watch
 
-    def update(self, step: int, micro_batches: Sequence[Batch], sizes: Sequence[int], learning_rate: float) -> Tensor:
-        """Make one update and return its loss: a scalar on the device, the mean over all samples of the update.
+    def gradients(self, step: int, micro_batches: Sequence[Batch], sizes: Sequence[int]) -> Tensor:
+        """Forward and backward over all micro batches, then unscale and clip; no weight changes.
 
-        Each micro batch weighs by its samples, so that the gradient is that of one large batch, uneven or not.
+        Returns the loss: a scalar on the device, the mean over all samples of the update. Each micro batch weighs by
+        its samples, so that the gradient is that of one large batch, uneven or not.
         """
         self.watch.begin(step, sizes)
         self.optimizer.zero_grad(set_to_none=True)
         loss = self._accumulate(micro_batches, sizes)
-        self._apply()
-        self.watch.updated(learning_rate)
+        self._finish_gradients()
         return loss
+
+    def weights(self, learning_rate: float) -> None:
+        """Let the optimizer step."""
+        if self.scaler is None:
+            self.optimizer.step()
+        else:
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+        self.watch.updated(learning_rate)
 
     def _accumulate(self, micro_batches: Sequence[Batch], sizes: Sequence[int]) -> Tensor:
         rows = sum(sizes)
@@ -53,20 +62,14 @@ class Updater:
         assert total is not None, "an update has at least one micro batch"
         return total
 
-    def _apply(self) -> None:
+    def _finish_gradients(self) -> None:
         if self.scaler is not None:
             self.scaler.unscale_(self.optimizer)
-        norm = None
-        if self.grad_clip is not None:
-            # The norm before clipping decides the factor, and is what is shown.
-            parameters = [p for group in self.optimizer.param_groups for p in group["params"] if p.grad is not None]
-            norm = torch.nn.utils.get_total_norm([p.grad for p in parameters])
-            self.watch.gradients_ready(norm)
-            torch.nn.utils.clip_grads_with_norm_(parameters, self.grad_clip, norm)
-        else:
+        if self.grad_clip is None:
             self.watch.gradients_ready(None)
-        if self.scaler is None:
-            self.optimizer.step()
             return
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
+        # The norm before clipping decides the factor, and is what is shown.
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"] if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        self.watch.gradients_ready(norm)
+        torch.nn.utils.clip_grads_with_norm_(parameters, self.grad_clip, norm)

@@ -23,6 +23,9 @@ class Watch(Protocol):
     def updated(self, learning_rate: float) -> None:
         """The optimizer has stepped; gradients are still there."""
 
+    def abandoned(self) -> None:
+        """The update ran out of memory and will be made again: let go of every tensor."""
+
 
 class NoWatch:
     """Looks at nothing."""
@@ -37,4 +40,7 @@ class NoWatch:
         """See Watch."""
 
     def updated(self, learning_rate: float) -> None:
+        """See Watch."""
+
+    def abandoned(self) -> None:
         """See Watch."""

@@ -12,6 +12,15 @@ from bsmon.store.history import BinnedSeries
 # Weight of the newest loss in the smoothed one: a memory of about 20 steps.
 _SMOOTHING = 0.05
 
+_OVER_STEPS = (
+    "loss",
+    "loss_smoothed",
+    "validation_loss",
+    "grad_norm",
+    "learning_rate",
+    "batch_size",
+    "samples_per_second",
+)
 _UNITS = {
     "samples_per_second": "samples/s",
     "cpu_percent": "%",
@@ -59,6 +68,12 @@ class ChartSeries:
             if gpu.is_mine:
                 self._get("gpu_utilisation_percent").append(sample.time_s, gpu.utilisation_percent)
                 self._get("gpu_memory_bytes").append(sample.time_s, gpu.memory_used_bytes)
+
+    def rewind(self, step: int) -> None:
+        """Forget what came after `step`."""
+        for name in _OVER_STEPS:
+            if name in self._series:
+                self._series[name].truncate(step + 1)
 
     def freeze(self) -> Mapping[str, Series]:
         """All series, immutable."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from bsmon.core.records import Evaluation, EventKind, GradientStats, HardwareSample, Level, Step
-from bsmon.core.snapshot import Failure, RunInfo, RunState
+from bsmon.core.snapshot import BatchState, Failure, MemoryForecast, RunInfo, RunState
 
 if TYPE_CHECKING:
     from bsmon.session.record import RunRecord
@@ -57,13 +57,21 @@ class Inbox:
         """See Observer."""
         self._leave(lambda record: record.run_info(info))
 
-    def batch(self, batch_size: int, micro_batch_size: int, learning_rate: float, bounds: tuple[int, int]) -> None:
+    def batch(self, state: BatchState) -> None:
         """See Observer."""
-        self._leave(lambda record: record.batch(batch_size, micro_batch_size, learning_rate, bounds))
+        self._leave(lambda record: record.batch(state))
 
     def event(self, kind: EventKind, level: Level, text: str, step: int, **data: float | int | str | None) -> None:
         """See Observer."""
         self._leave(lambda record: record.event(kind, level, text, step, data))
+
+    def memory(self, forecasts: tuple[MemoryForecast, ...], fences: tuple[int, ...]) -> None:
+        """See Observer."""
+        self._leave(lambda record: record.memory(forecasts, fences))
+
+    def rewound(self, step: int) -> None:
+        """See Observer."""
+        self._leave(lambda record: record.rewound(step))
 
     def failed(self, failure: Failure) -> None:
         """See Observer."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 from bsmon.config.schema import Config
@@ -23,7 +24,9 @@ _ADVISE_EVERY_S = 1.0
 class TrainingBody(Protocol):
     """A whole training on the calling thread; it tells the observer how it ended and raises nothing."""
 
-    def __call__(self, config: Config, observer: Inbox, mailbox: CommandMailbox, desk: AdvisorDesk) -> None:
+    def __call__(
+        self, config: Config, observer: Inbox, mailbox: CommandMailbox, desk: AdvisorDesk, checkpoints: Path
+    ) -> None:
         """Run it."""
         ...
 
@@ -44,18 +47,19 @@ SamplerFactory = Callable[[Callable[[HardwareSample], None]], Sampler]
 class LiveSession:
     """Implements `core.ports.Session` over a training in this process."""
 
-    def __init__(self, config: Config, train: TrainingBody, make_sampler: SamplerFactory, *, run_dir: str = "") -> None:
+    def __init__(self, config: Config, train: TrainingBody, make_sampler: SamplerFactory, run_dir: Path) -> None:
         self._config = config
         self._train = train
         self._make_sampler = make_sampler
+        self._run_dir = run_dir
         self._inbox = Inbox()
         self._mailbox = CommandMailbox()
-        self._record = RunRecord(RunInfo(name=config.run.name, config_path=config.path, run_dir=run_dir))
+        self._record = RunRecord(RunInfo(name=config.run.name, config_path=config.path, run_dir=str(run_dir)))
         self._record.state(RunState.STARTING, "the screen")
         self._desk = AdvisorDesk(config)
         self._lock = threading.Lock()
         self._frozen = self._record.freeze()
-        self._ended = threading.Event()
+        self.ended = threading.Event()  # set when training has ended and the last snapshot is there
         # Daemons, so that a second Ctrl-C can always end the program; the normal way is to stop and to wait.
         self._trainer = threading.Thread(target=self._run_training, name="bsmon-training", daemon=True)
         self._folder = threading.Thread(target=self._run_folding, name="bsmon-session", daemon=True)
@@ -85,10 +89,6 @@ class LiveSession:
                 self._record.requested_factor(wanted.factor)
         self._mailbox.put(wanted)
 
-    def wait_until_ended(self, timeout_s: float | None = None) -> bool:
-        """Wait for the training's end and its last snapshot; True when they have come."""
-        return self._ended.wait(timeout_s)
-
     def _translate(self, command: Command) -> Command | None:
         """What the training thread shall do; None where the session has answered by itself."""
         if isinstance(command, DismissAdvice):
@@ -103,7 +103,7 @@ class LiveSession:
         return command
 
     def _run_training(self) -> None:
-        self._train(self._config, self._inbox, self._mailbox, self._desk)
+        self._train(self._config, self._inbox, self._mailbox, self._desk, self._run_dir / "checkpoints")
 
     def _run_folding(self) -> None:
         sampler = self._make_sampler(self._inbox.hardware)
@@ -116,7 +116,7 @@ class LiveSession:
             self._fold(advise=advise)
         sampler.stop()
         self._fold(advise=True)
-        self._ended.set()
+        self.ended.set()
 
     def _fold(self, *, advise: bool) -> None:
         with self._lock:

@@ -17,7 +17,7 @@ from bsmon.core.records import (
     Level,
     Step,
 )
-from bsmon.core.snapshot import BatchState, Failure, Mark, Progress, RunInfo, RunState, Snapshot
+from bsmon.core.snapshot import BatchState, Failure, Mark, MemoryForecast, Progress, RunInfo, RunState, Snapshot
 from bsmon.session.charts import ChartSeries
 from bsmon.session.pace import Pace
 
@@ -45,6 +45,8 @@ class RunRecord:
         self._event_number = 0
         self._version = 0
         self._pending: int | None = None
+        self._forecasts: tuple[MemoryForecast, ...] = ()
+        self._fences: tuple[int, ...] = ()
         self._epoch_began_at = 0  # samples seen before the present epoch
         self._began = time.monotonic()
         self._ended: float | None = None
@@ -94,14 +96,11 @@ class RunRecord:
         text = f"{info.task}: {samples:,} training samples, {info.model} with {info.parameters or 0:,} parameters"
         self.event(EventKind.RUN, Level.INFO, text, 0, {})
 
-    def batch(self, batch_size: int, micro_batch_size: int, learning_rate: float, bounds: tuple[int, int]) -> None:
+    def batch(self, state: BatchState) -> None:
         """The plan in force."""
-        old = self.batch_state
-        accumulation = -(-batch_size // micro_batch_size)
-        self._pending = None
-        self.batch_state = BatchState(batch_size, micro_batch_size, accumulation, learning_rate, *bounds)
-        if old is not None and old.batch_size != batch_size:
-            self._marks.append(Mark(self.step, old.batch_size, batch_size))
+        old, self.batch_state, self._pending = self.batch_state, state, None
+        if old is not None and old.batch_size != state.batch_size:
+            self._marks.append(Mark(self.step, old.batch_size, state.batch_size))
             self.pace.restart()
         self._version += 1
 
@@ -114,6 +113,18 @@ class RunRecord:
         self._event_number += 1
         now = time.monotonic() - self._began
         self._events.append(Event(self._event_number, kind, level, text, step, now, time.time(), data))
+        self._version += 1
+
+    def memory(self, forecasts: tuple[MemoryForecast, ...], fences: tuple[int, ...]) -> None:
+        """What is expected of other micro batch sizes."""
+        self._forecasts, self._fences = forecasts, fences
+        self._version += 1
+
+    def rewound(self, step: int) -> None:
+        """Training has gone back; so do the charts, the marks and the counts."""
+        self.charts.rewind(step)
+        self._marks = [mark for mark in self._marks if mark.step <= step]
+        self.pace.restart()
         self._version += 1
 
     def failed(self, failure: Failure) -> None:
@@ -149,8 +160,10 @@ class RunRecord:
     def freeze(self) -> Snapshot:
         """The state as one immutable object."""
         batch = self.batch_state
-        if batch is not None and self.last_step is not None:
-            batch = dataclasses.replace(batch, learning_rate=self.last_step.learning_rate, pending=self._pending)
+        if batch is not None:
+            batch = dataclasses.replace(batch, pending=self._pending)
+            if self.last_step is not None and self.run_state is RunState.TRAINING:
+                batch = dataclasses.replace(batch, learning_rate=self.last_step.learning_rate)
         return Snapshot(
             version=self._version,
             run=self.info,
@@ -163,6 +176,8 @@ class RunRecord:
             evaluation=self.last_evaluation,
             hardware=self.last_hardware,
             advisor=self.advisor,
+            forecasts=self._forecasts,
+            fences=self._fences,
             marks=tuple(self._marks),
             events=tuple(self._events),
             failure=self.failure,

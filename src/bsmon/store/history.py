@@ -62,6 +62,13 @@ class BinnedSeries:
             high[index] = max(high[index], value)
             mean[index] += (value - mean[index]) / (number + 1)
 
+    def truncate(self, x: float) -> None:
+        """Forget the bins that lie wholly at or beyond `x`."""
+        self._frozen = None
+        keep = -int(-x // self._width)
+        for values in (self._low, self._high, self._mean, self._count):
+            del values[keep:]
+
     def freeze(self) -> Series:
         """The series as it stands, immutable; the same object while nothing was added."""
         if self._frozen is None:

@@ -1,0 +1,99 @@
+"""An update that survives running out of memory: the same samples again, in smaller micro batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from torch import Tensor
+
+from bsmon.engine.batches import Batch, split
+from bsmon.engine.keeper import StepKeeper
+from bsmon.engine.out_of_memory import is_out_of_memory, release
+from bsmon.engine.update import Updater
+
+_Result = TypeVar("_Result")
+_WEIGHT_ATTEMPTS = 3
+
+
+class OutOfMemoryForGoodError(RuntimeError):
+    """Even one sample at a time does not fit; the message says so, and what to do."""
+
+
+class TornWeightsError(RuntimeError):
+    """Memory ran out within an optimizer step that is not atomic: some weights have changed, some have not."""
+
+
+class Recovery:
+    """Makes updates. `fence(micro_batch_size)` is told of every size that ran out of memory, and gives the next."""
+
+    def __init__(self, updater: Updater, keeper: StepKeeper, fence: Callable[[int, str], None]) -> None:
+        self._updater = updater
+        self._keeper = keeper
+        self._fence = fence
+        self._reason = ""
+
+    def update(self, step: int, micro_batches: Sequence[Batch], sizes: Sequence[int], learning_rate: float) -> Tensor:
+        """Make one update whatever it takes and return its loss, a scalar on the device.
+
+        Raises OutOfMemoryForGoodError when no micro batch fits, TornWeightsError when the weights have to be loaded
+        from a checkpoint.
+        """
+        self._keeper.keep()
+        loss = self._gradients(step, micro_batches, sizes)
+        self._weights(learning_rate)
+        return loss
+
+    def _gradients(self, step: int, micro_batches: Sequence[Batch], sizes: Sequence[int]) -> Tensor:
+        while True:
+            loss = self._attempt(lambda: self._updater.gradients(step, micro_batches, sizes))  # noqa: B023  called at once
+            if loss is not None:
+                return loss
+            self._updater.watch.abandoned()
+            self._keeper.restore_before_gradients()
+            release()
+            largest = max(sizes)
+            if largest == 1:
+                raise OutOfMemoryForGoodError(self._reason)
+            micro_batches, sizes = halved(micro_batches, sizes)
+            self._fence(largest, self._reason)
+
+    def _weights(self, learning_rate: float) -> None:
+        for _ in range(_WEIGHT_ATTEMPTS):
+            if self._attempt(lambda: self._step_weights(learning_rate)):
+                return
+            self._updater.watch.abandoned()
+            if not self._keeper.optimizer_is_atomic:
+                raise TornWeightsError(self._reason)
+            self._keeper.restore_before_weights()
+            release()
+        raise OutOfMemoryForGoodError(self._reason)
+
+    def _step_weights(self, learning_rate: float) -> bool:
+        self._updater.weights(learning_rate)
+        return True
+
+    def _attempt(self, work: Callable[[], _Result]) -> _Result | None:
+        """What `work` returns; None when it ran out of memory.
+
+        Cleaning up happens after this has returned: while the error is handled, its traceback keeps the tensors of
+        the failed attempt alive.
+        """
+        try:
+            return work()
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            self._reason = str(error).partition("\n")[0]
+        return None
+
+
+def halved(micro_batches: Sequence[Batch], sizes: Sequence[int]) -> tuple[list[Batch], list[int]]:
+    """The same samples in the same order, with every micro batch of two or more samples cut in two."""
+    parts: list[Batch] = []
+    counts: list[int] = []
+    for micro_batch, size in zip(micro_batches, sizes, strict=True):
+        pieces = [size] if size == 1 else [size - size // 2, size // 2]
+        parts += split(micro_batch, pieces)
+        counts += pieces
+    return parts, counts
