@@ -68,6 +68,8 @@ def fieller(numerators: Sequence[float], denominators: Sequence[float], z: float
     top_variance = math.fsum((s - top) ** 2 for s in numerators) / scale
     bottom_variance = math.fsum((g - bottom) ** 2 for g in denominators) / scale
     covariance = math.fsum((s - top) * (g - bottom) for s, g in zip(numerators, denominators, strict=True)) / scale
+    # |G|^2 is never negative: a mean below 0 by chance says no more than 0 does.
+    bottom = max(0.0, bottom)
     # The interval is where (top - x bottom)^2 <= z^2 Var(top - x bottom), that is a x^2 - 2 b x + c <= 0.
     a = bottom**2 - z * z * bottom_variance
     b = top * bottom - z * z * covariance
