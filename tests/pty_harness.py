@@ -150,7 +150,10 @@ class Terminal:
         return self.until(lambda screen: unwanted not in screen, timeout_s)
 
     def press(self, *keys: str) -> None:
-        """Press keys, each a name from `KEYS` or one character."""
+        """Press keys, each a name from `KEYS` or one character.
+
+        A key right behind escape is one key to every terminal (Alt and that key): wait for what escape does first.
+        """
         for key in keys:
             if key not in KEYS and len(key) != 1:
                 raise ValueError(f"no key is called {key!r}")
@@ -225,7 +228,7 @@ class Terminal:
     def _fail(self, reason: str) -> NoReturn:
         status = self.process.poll()
         state = "still running" if status is None else f"ended with {status}"
-        frame = "\n".join(f"  | {line}" for line in self.lines)
+        frame = "\n".join(f"  | {line}" for line in self.screen_text.rstrip().splitlines())
         raise AssertionError(f"{reason}; the program is {state}; its screen:\n{frame}")
 
 
