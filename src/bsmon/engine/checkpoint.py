@@ -11,9 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
-import json
 import os
-import re
 import stat
 import time
 from collections.abc import Mapping
@@ -33,9 +31,9 @@ from bsmon.core.files import (
     write_atomically,
 )
 from bsmon.core.text import clean
+from bsmon.engine.checkpoint_names import Entry, entries, manifest_bytes, parse_manifest
 from bsmon.engine.plain_state import find_unplain
 
-_NAME = re.compile(r"(?P<number>\d{6,12})-step-(?P<step>\d{1,18})-(?P<digest>[0-9a-f]{16})\.pt", re.ASCII)
 _MANIFEST = "manifest.json"
 _LARGEST_MANIFEST = 1 << 20
 
@@ -62,16 +60,6 @@ class Loaded:
     step: int
     path: Path
     skipped: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class _Entry:
-    """A checkpoint by its name; `digest` is the whole SHA-256 where the manifest has it, else its beginning."""
-
-    number: int  # counts saves: after a fallback the newest save may have a lower step than an older, damaged one
-    step: int
-    name: str
-    digest: str
 
 
 class _Unusable(Exception):
@@ -156,7 +144,7 @@ class CheckpointStore:
         """Steps of the checkpoints that are there, oldest first; not verified."""
         return tuple(entry.step for entry in self._entries(self._manifest()[0]))
 
-    def _write(self, state: dict[str, object], step: int) -> tuple[_Entry, int]:
+    def _write(self, state: dict[str, object], step: int) -> tuple[Entry, int]:
         """Write, sync, verify, rename. The new name appears only once all its bytes are on the disk."""
         descriptor, temporary = create_temporary(self.directory)
         try:
@@ -167,7 +155,7 @@ class CheckpointStore:
                 os.fsync(file.fileno())
             if _file_digest(temporary) != hashing.hexdigest():
                 raise OSError(errno.EIO, "the disk gave back other bytes than were written")
-            entry = self._name(step, hashing.hexdigest())
+            entry = Entry.new(self._next_number(), step, hashing.hexdigest())
             temporary.replace(self.directory / entry.name)
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -175,41 +163,33 @@ class CheckpointStore:
         sync_directory(self.directory)
         return entry, hashing.size_bytes
 
-    def _name(self, step: int, digest: str) -> _Entry:
-        number = max((entry.number for entry in self._entries({})), default=0) + 1
-        return _Entry(number, step, f"{number:06d}-step-{step}-{digest[:16]}.pt", digest)
-
-    def _commit(self, new: _Entry) -> None:
+    def _commit(self, new: Entry) -> None:
         """List what is kept in the manifest, then delete the rest, known damaged ones first."""
         listed = {**self._manifest()[0], new.name: new.digest}
-        entries = self._entries(listed)
-        good = [entry for entry in entries if entry.name not in self._damaged]
+        present = self._entries(listed)
+        good = [entry for entry in present if entry.name not in self._damaged]
         kept = good[-self._keep :]
-        write_atomically(self.directory / _MANIFEST, _manifest_bytes(kept))
-        for entry in entries:
+        write_atomically(self.directory / _MANIFEST, manifest_bytes(kept))
+        for entry in present:
             if entry not in kept:
                 with contextlib.suppress(OSError):  # the new checkpoint is safe; the next save tries again
                     (self.directory / entry.name).unlink(missing_ok=True)
 
-    def _entries(self, listed: Mapping[str, str]) -> list[_Entry]:
-        """Checkpoints of the manifest and of the directory, oldest first: a crash may have come between the two."""
+    def _entries(self, listed: Mapping[str, str]) -> list[Entry]:
         try:
-            names = {path.name for path in self.directory.iterdir()}
+            names = [path.name for path in self.directory.iterdir()]
         except FileNotFoundError:
-            names = set()
-        entries = []
-        for name in names | set(listed):
-            match = _NAME.fullmatch(name)
-            if match is not None:
-                digest = listed.get(name, match["digest"])
-                entries.append(_Entry(int(match["number"]), int(match["step"]), name, digest))
-        return sorted(entries)
+            names = []
+        return entries(names, listed)
+
+    def _next_number(self) -> int:
+        return max((entry.number for entry in self._entries({})), default=0) + 1
 
     def _manifest(self) -> tuple[dict[str, str], str]:
         """Return name -> SHA-256 of the manifest and, when it is of no use, ({}, the reason)."""
         try:
             with _open_plain(self.directory / _MANIFEST) as file:
-                return _parse_manifest(file.read(_LARGEST_MANIFEST)), ""
+                return parse_manifest(file.read(_LARGEST_MANIFEST)), ""
         except FileNotFoundError:
             return {}, "missing" if self._entries({}) else ""
         except (OSError, _Unusable, ValueError) as error:
@@ -227,32 +207,6 @@ def _torch_save(state: dict[str, object], file: _HashingFile) -> None:
     except RuntimeError as error:
         # A full disk comes as "unexpected pos" from torch's zip writer; the true reason is the one kept.
         raise (file.error or error) from error
-
-
-def _manifest_bytes(entries: list[_Entry]) -> bytes:
-    rows = [{"file": entry.name, "step": entry.step, "sha256": entry.digest} for entry in entries]
-    return (json.dumps({"format": 1, "checkpoints": rows}, indent=1) + "\n").encode()
-
-
-def _parse_manifest(data: bytes) -> dict[str, str]:
-    """Read file name -> SHA-256 (its beginning where an earlier manifest was lost).
-
-    Raises:
-        ValueError: It is anything but a manifest.
-    """
-    try:
-        rows = {row["file"]: row["sha256"] for row in json.loads(data)["checkpoints"]}
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise ValueError("not a manifest") from None
-    for name, digest in rows.items():
-        match = _NAME.fullmatch(name) if isinstance(name, str) else None
-        if (
-            match is None
-            or not isinstance(digest, str)
-            or not re.fullmatch(match["digest"] + "([0-9a-f]{48})?", digest)
-        ):
-            raise ValueError("its names and hashes do not belong together")
-    return rows
 
 
 def _open_plain(path: Path) -> BufferedReader:

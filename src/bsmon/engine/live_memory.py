@@ -15,17 +15,17 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 
-class LiveMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
+class LiveMemory(TorchDispatchMode):
     """While entered, follows every storage that an operator returns until it is freed.
 
     `peak_bytes` is the most that was alive at once. `granularity`: each storage counts as a multiple of this many
     bytes (CUDA's allocator rounds up to 512). Above `limit_bytes` the operator's result is dropped and
-    torch.OutOfMemoryError raised, as an allocator that has no more would do. Only the entering thread is followed,
-    and only tensors on `device_type`.
+    torch.OutOfMemoryError raised, as an allocator that has no more would do. Only the entering thread is followed
+    (with the backward passes it starts), and only tensors on `device_type`. A compiled model runs uncompiled meanwhile.
     """
 
     def __init__(self, device_type: str = "cpu", granularity: int = 1, limit_bytes: int | None = None) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # likewise
+        super().__init__()
         self.current_bytes = 0
         self.peak_bytes = 0
         self._device_type = device_type

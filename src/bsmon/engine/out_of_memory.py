@@ -34,7 +34,7 @@ def release() -> bool:
     answered; after some faults it does not any more, and that must not hide the first error.
     """
     gc.collect()
-    if not (torch.cuda.is_available() and torch.cuda.is_initialized()):  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    if not (torch.cuda.is_available() and torch.cuda.is_initialized()):
         return True
     try:
         torch.cuda.empty_cache()

@@ -54,8 +54,8 @@ def test_nothing_of_the_live_run_changes() -> None:
     model.register_forward_hook(lambda *_: seen.append("forward"))
     model[0].register_full_backward_hook(lambda *_: seen.append("backward"))
     weight = next(model.parameters())
-    weight.register_hook(lambda _: seen.append("gradient"))  # type: ignore[no-untyped-call]  # torch leaves it untyped
-    weight.register_post_accumulate_grad_hook(lambda _: seen.append("accumulated"))  # type: ignore[no-untyped-call]  # likewise
+    weight.register_hook(lambda _: seen.append("gradient"))
+    weight.register_post_accumulate_grad_hook(lambda _: seen.append("accumulated"))
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     gradients = [parameter.grad for parameter in model.parameters()]
     generators = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()  # type: ignore[index]  # legacy tuple form
