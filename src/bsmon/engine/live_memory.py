@@ -25,7 +25,7 @@ class LiveMemory(TorchDispatchMode):
     """
 
     def __init__(self, device_type: str = "cpu", granularity: int = 1, limit_bytes: int | None = None) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self.current_bytes = 0
         self.peak_bytes = 0
         self._device_type = device_type
