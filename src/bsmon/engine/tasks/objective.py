@@ -14,7 +14,7 @@ from bsmon.engine.tasks import losses
 from bsmon.engine.tasks.batch_parts import call_model, inputs_and_targets, part_of, scores_of
 from bsmon.engine.tasks.problems import problem
 from bsmon.engine.tasks.targets import call_target, wrong_return
-from bsmon.engine.tasks.task import TaskData
+from bsmon.engine.tasks.task import Kind, TaskData
 
 Hits = tuple[Tensor, int]
 """Right answers, a scalar tensor on the model's device, and of how many."""
@@ -67,11 +67,14 @@ class OwnLoss:
     def __init__(self, name: str, loss: Callable[[Any, Any], Any]) -> None:
         self.name = name
         self._loss = loss
+        self._placed = not isinstance(loss, nn.Module)
 
     def __call__(self, model: nn.Module, batch: Any) -> tuple[Tensor, Any]:
         """See Objective."""
         inputs, targets = inputs_and_targets(batch)
         output = call_model(model, inputs)
+        if not self._placed:
+            self._place(model)
         return _scalar(self._loss(output, targets), f'the loss "{self.name}"'), output
 
     def correct(self, output: Any, batch: Any) -> Hits | None:
@@ -79,6 +82,13 @@ class OwnLoss:
         targets = inputs_and_targets(batch)[1]
         both = isinstance(output, Tensor) and isinstance(targets, Tensor)
         return losses.class_hits(output, targets) if both else None
+
+    def _place(self, model: nn.Module) -> None:
+        """Put a loss that is a module, and may hold tensors (class weights), where the model is."""
+        weight = next(model.parameters(), None)
+        if isinstance(self._loss, nn.Module) and weight is not None:
+            self._loss.to(weight.device)
+        self._placed = True
 
 
 class ModelLoss:
@@ -98,6 +108,14 @@ class ModelLoss:
     def correct(self, output: Any, batch: Any) -> Hits | None:  # noqa: ARG002  the protocol's arguments
         """None: only the model knows how its outputs and targets belong together."""
         return None
+
+
+_SUITABLE: Mapping[Kind, tuple[str, ...]] = {
+    "classes": ("cross-entropy",),
+    "tokens": ("cross-entropy",),
+    "numbers": ("mse", "l1", "bce"),
+}
+"""The built-in losses for each kind of targets, what "auto" takes first; two classes may have bce, too."""
 
 
 def build_objective(config: Config, data: TaskData) -> Objective:
@@ -130,14 +148,13 @@ def build_objective(config: Config, data: TaskData) -> Objective:
 
 def _chosen(config: Config, name: str, data: TaskData) -> str:
     """The loss's name with "auto" decided where the data tells, checked against the data."""
-    if data.kind == "own" or name == "model":
+    if data.kind == "own" or name == "model" or (name != "auto" and isinstance(config.data, TargetSection)):
         return name
-    suits = "mse" if data.kind == "numbers" else "cross-entropy"
+    suits, *others = _SUITABLE[data.kind]
     what = {"classes": f"{data.outputs} classes", "tokens": "tokens", "numbers": "real numbers"}[data.kind]
     if name == "auto":
         return suits
-    binary = name == "bce" and (data.kind == "numbers" or data.outputs == 2)
-    if binary or (name in ("mse", "l1")) == (data.kind == "numbers"):
+    if name in (suits, *others) or (name == "bce" and (data.kind, data.outputs) == ("classes", 2)):
         return name
     raise problem(
         config.path, "loss.name", f'"{name}" does not suit {data.name}, whose targets are {what}; "{suits}" does'

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from typing import Any
 
 import torch
@@ -33,10 +32,9 @@ def build_optimizer(config: Config, parameters: Iterable[Tensor]) -> torch.optim
         raise problem(config.path, "model", "the model has no weights to train")
     rate = config.optimizer.lr
     make: Callable[..., torch.optim.Optimizer] = kind
+    if not any(name in arguments for name in _IMPLEMENTATION) and _has_fused(kind, weights):
+        arguments["fused"] = True
     try:
-        if "fused" in _options(kind) and not any(name in arguments for name in _IMPLEMENTATION):
-            with suppress(RuntimeError):  # these weights or this device have no fused implementation
-                return make(weights, lr=rate, fused=True, **arguments)
         return make(weights, lr=rate, **arguments)
     except (TypeError, ValueError, RuntimeError) as error:
         given = ", ".join(f"{name} = {toml_value(value)}" for name, value in config.optimizer.arguments.items())
@@ -59,6 +57,23 @@ def _class(config: Config) -> type[torch.optim.Optimizer]:
             f'"{name}" evaluates the loss several times in one update, which bsmon does not do; "AdamW" or "SGD" fit',
         )
     return known[name]
+
+
+def _has_fused(kind: Callable[..., torch.optim.Optimizer], weights: Iterable[Tensor]) -> bool:
+    """Whether the class has a fused implementation for weights like these.
+
+    Tried on a weight of one element for each device and type, because torch tells only at the first step.
+    """
+    if "fused" not in inspect.signature(kind).parameters:
+        return False
+    for device, dtype in {(weight.device, weight.dtype) for weight in weights}:
+        trial = torch.zeros(1, device=device, dtype=dtype, requires_grad=True)
+        trial.grad = torch.zeros_like(trial)
+        try:
+            kind([trial], fused=True).step()
+        except RuntimeError:
+            return False
+    return True
 
 
 def _is_optimizer(value: object) -> bool:

@@ -43,7 +43,11 @@ def find_module(name: str, config_path: str, section: str) -> Found:
         raise _not_found(config_path, section, parts[0], _importable(folder))
     spec = top
     for depth in range(2, len(parts) + 1):
-        spec = _inner(spec, ".".join(parts[:depth]), config_path, section)
+        inner = _inner(spec, parts[depth - 1])
+        if inner is None:
+            package, name = ".".join(parts[: depth - 1]), ".".join(parts[:depth])
+            raise _not_found(config_path, section, name, [f"{package}.{part}" for part in _parts(spec)])
+        spec = inner
     return Found(file=_place(spec), top=_place(top), folder=folder if beside else None)
 
 
@@ -64,13 +68,13 @@ def _outermost(name: str, folder: str | None) -> tuple[ModuleSpec | None, bool]:
     return (own, True) if own is not None else (installed, False)
 
 
-def _inner(package: ModuleSpec, name: str, config_path: str, section: str) -> ModuleSpec:
-    places = list(package.submodule_search_locations or ())
-    spec = PathFinder.find_spec(name, places)
-    if spec is None:
-        names = [f"{package.name}.{module.name}" for module in pkgutil.iter_modules(places)]
-        raise _not_found(config_path, section, name, names)
-    return spec
+def _inner(package: ModuleSpec, part: str) -> ModuleSpec | None:
+    """The spec of a package's part, by its last name: a full name would need the package to be imported."""
+    return PathFinder.find_spec(part, list(package.submodule_search_locations or ()))
+
+
+def _parts(package: ModuleSpec) -> list[str]:
+    return [module.name for module in pkgutil.iter_modules(list(package.submodule_search_locations or ()))]
 
 
 def _place(spec: ModuleSpec) -> str:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-from bsmon.config.nearest import did_you_mean
+from bsmon.config.nearest import did_you_mean, nearest
 from bsmon.config.schema import Config, TargetSection
 from bsmon.engine.tasks.own_traceback import own_traceback
 from bsmon.engine.tasks.problems import problem
@@ -27,6 +27,16 @@ def locate(target: str, config_path: str, section: str = "data") -> str:
     Beside the config file first, then installed. Raises BadInput, with the nearest name, when there is no such module.
     """
     return find_module(target.partition(":")[0], config_path, section).file
+
+
+def target_files(config: Config) -> dict[str, str]:
+    """Section name -> file, for every target of the config; nothing is run. Raises BadInput as `locate` does."""
+    sections = {"data": config.data, "model": config.model, "loss": config.loss}
+    return {
+        name: locate(section.target, config.path, name)
+        for name, section in sections.items()
+        if isinstance(section, TargetSection)
+    }
 
 
 def resolve(target: str, config_path: str, section: str = "data") -> tuple[Callable[..., Any], str]:
@@ -42,7 +52,9 @@ def resolve(target: str, config_path: str, section: str = "data") -> tuple[Calla
     for name in attributes.split("."):
         if not hasattr(value, name):
             known = [word for word in dir(value) if not word.startswith("_")]
-            raise problem(config_path, key, f'"{path}" has no "{name}"; {did_you_mean(name, known)}'.rstrip("; "))
+            match = nearest(name, known)
+            hint = "" if match is None else f'; did you mean "{match}"?'
+            raise problem(config_path, key, f'"{path}" ({found.file}) has no "{name}"{hint}')
         value = getattr(value, name)
         path = f"{path}.{name}"
     if not callable(value):
@@ -100,7 +112,8 @@ def _first_on_path(folder: str | None) -> Iterator[None]:
     try:
         yield
     finally:
-        sys.path.remove(folder)
+        if folder in sys.path:  # the module may have changed the list itself
+            sys.path.remove(folder)
         if folder not in sys.path:
             sys.path.append(folder)
 
