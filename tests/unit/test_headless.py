@@ -94,7 +94,7 @@ class Playback:
         raise AssertionError("this front end asks for nothing")
 
     def wait(self, timeout: float | None = None, /) -> bool:
-        self.at += 1
+        self.at = min(self.at + 1, len(self.snapshots) - 1)
         return self.at == self.stop_after
 
     def clock(self) -> float:
@@ -188,6 +188,13 @@ def test_a_stop_ends_with_the_latest_events_and_a_summary() -> None:
     lines = out.getvalue().splitlines()
     assert "00:00:03 [info] batch at step 10: something" in lines
     assert lines[-4].startswith("summary: training after")
+
+
+def test_what_is_said_after_the_end_is_told() -> None:
+    late = replace(FINISHED, version=4, events=(event(1, "checkpoint written"),))
+    lines = plain(TRAINING, FINISHED, late)
+    assert "00:00:03 [info] batch at step 10: checkpoint written" in lines
+    assert lines[-1].startswith("summary:")
 
 
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=8), st.integers(1, 8))

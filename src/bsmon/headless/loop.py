@@ -16,6 +16,9 @@ from bsmon.headless.plain import PlainLines
 POLL_S = 0.2
 """How soon an event is printed after it happened."""
 
+LAST_WORDS_S = 1.0
+"""How long to wait for what is said after a run's last state, where `stop` does not say that all was said."""
+
 
 class StopSignal(Protocol):
     """The part of threading.Event that is needed here."""
@@ -60,25 +63,29 @@ def run(
 ) -> None:
     """Write a line to `out` every `interval_s` seconds and for every event until the run ends or `stop` is set.
 
-    The first line comes at once and says what the run waits for. The last one is a summary; the caller stops the
-    training, where `stop` was set, and prints a failure's traceback. When nobody reads `out` any more, nothing is
-    written and the run is still followed to its end.
+    The first line comes at once and says what the run waits for; the last ones are a summary. Stopping the training
+    and printing a failure's traceback are the caller's. When nobody reads `out` any more, nothing is written and the
+    run is still followed to its end.
 
     Args:
-        session: the run; must have published its last event by the time its state has ended.
+        session: the run.
         as_json: JSON lines (see `bsmon.headless.json_lines`) instead of sentences.
+        stop: ends this at once; best the event that is set when the session's last snapshot is there.
         clock: seconds; replaced by tests.
     """
     report = _Report(JsonLines() if as_json else PlainLines(), LineOutput(out), interval_s)
-    stopped = False
     while True:
         snapshot = session.snapshot()
         report.news(snapshot)
-        if stopped or snapshot.state.ended:
+        if snapshot.state.ended:
+            stop.wait(LAST_WORDS_S)
             break
         report.progress(snapshot, clock())
-        stopped = stop.wait(min(POLL_S, interval_s))
-    report.summary(snapshot)
+        if stop.wait(min(POLL_S, interval_s)):
+            break
+    last = session.snapshot()
+    report.news(last)
+    report.summary(last)
 
 
 class _Report:
