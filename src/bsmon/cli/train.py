@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 
 import click
 
+from bsmon.cli.setup import NEWEST, prepare
+from bsmon.config.values import toml_value
 from bsmon.core.snapshot import RunState, Snapshot
+from bsmon.core.text import clean
+from bsmon.store.run_dir import RunDir
 
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
@@ -20,6 +25,16 @@ EXIT_INTERRUPTED = 130
     "--set", "overrides", multiple=True, metavar="SECTION.KEY=VALUE", help="Change one setting; may be repeated."
 )
 @click.option("--device", metavar="NAME", help='Where to train: "auto", "cpu", "cuda:0", ... (as run.device).')
+@click.option(
+    "--resume",
+    metavar="[RUN]",
+    is_flag=False,
+    flag_value=NEWEST,
+    help="Go on from a run's last checkpoint: the folder RUN, or the newest run of this name.",
+)
+@click.option(
+    "--run-dir", type=click.Path(path_type=Path), metavar="DIR", help="The run's folder [default: runs/<name>-<time>]."
+)
 @click.option("--headless", is_flag=True, help="Plain lines instead of the screen; so too when output is no terminal.")
 @click.option("--json", "as_json", is_flag=True, help="Headless, as JSON lines.")
 @click.option(
@@ -35,6 +50,8 @@ def train(
     config: Path,
     overrides: tuple[str, ...],
     device: str | None,
+    resume: str | None,
+    run_dir: Path | None,
     *,
     headless: bool,
     as_json: bool,
@@ -43,22 +60,17 @@ def train(
 ) -> int:
     """Train as CONFIG says, live on the screen.
 
-    Press ? there for the keys. Without a terminal (a pipe, nohup, CI) it prints plain lines.
+    Press ? there for the keys. Without a terminal (a pipe, nohup, CI) it prints plain lines. Everything about the run
+    is kept in its folder: config, checkpoints, what was printed.
 
     Exit status: 0 finished, 1 failed, 2 bad input, 130 interrupted before the end.
     """
-    from bsmon.config.load import load
     from bsmon.session.live import LiveSession
-    from bsmon.session.training import make_sampler
-    from bsmon.session.training import train as train_body
+    from bsmon.session.training import Training, make_sampler
 
-    changes = [*overrides]
-    if device is not None:
-        changes.append(f'run.device="{device}"')
-    if theme is not None:
-        changes.append(f'ui.theme="{theme}"')
-    settings = load(config, changes)
-    session = LiveSession(settings, train_body, make_sampler, Path("/tmp/bsmon-run"))
+    start = prepare(config, [*overrides, *_short_overrides(device, theme)], resume, run_dir)
+    body = Training(start.run_dir.checkpoints_path, start.resume, start.changed)
+    session = LiveSession(start.config, body, make_sampler, run_dir=str(start.run_dir.path))
     if headless or as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
         from bsmon.cli.plain import run_headless
 
@@ -66,17 +78,30 @@ def train(
     else:
         from bsmon.cli.screen import run_screen
 
-        run_screen(session, settings.ui)
-    return conclude(session.snapshot())
+        run_screen(session, start.config.ui, start.run_dir.log_path)
+    return conclude(session.snapshot(), start.run_dir)
 
 
-def conclude(last: Snapshot) -> int:
+def _short_overrides(device: str | None, theme: str | None) -> list[str]:
+    given = {"run.device": device, "ui.theme": theme}
+    return [f"{key}={toml_value(value)}" for key, value in given.items() if value is not None]
+
+
+def conclude(last: Snapshot, run_dir: RunDir) -> int:
     """Say what the person must know after the screen is gone, and return the exit status."""
-    if last.failure is not None:
-        if last.failure.bad_input:
-            click.echo(f"bsmon: {last.failure.message}", err=True)
-            return EXIT_BAD_INPUT
-        click.echo(last.failure.traceback, err=True, nl=False)
-        click.echo(f"bsmon: the training failed at step {last.progress.step}: {last.failure.message}", err=True)
+    with contextlib.suppress(OSError):  # a full disk must not hide how the run ended
+        run_dir.update(status=last.state.value, step=last.progress.step)
+    failure = last.failure
+    if failure is not None and failure.bad_input:
+        click.echo(f"bsmon: {failure.message}", err=True)
+        return EXIT_BAD_INPUT
+    if failure is not None:
+        click.echo(clean_lines(failure.traceback), err=True, nl=False)
+        click.echo(f"bsmon: the training failed at step {last.progress.step}: {clean(failure.message)}", err=True)
         return EXIT_FAILED
     return 0 if last.state is RunState.FINISHED else EXIT_INTERRUPTED
+
+
+def clean_lines(text: str) -> str:
+    """A text of several lines, safe for a terminal, its line breaks kept."""
+    return "".join(f"{clean(line)}\n" for line in text.splitlines())

@@ -94,10 +94,10 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """End the run at the next step boundary, or after this epoch; `save` writes a checkpoint first."""
+    """End the run at the next step boundary, or after this epoch; `save` writes a checkpoint before the end."""
 
     after_epoch: bool = False
-    save: bool = False
+    save: bool = True
 
 
 @dataclass(frozen=True, slots=True)

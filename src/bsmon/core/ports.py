@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from bsmon.core.commands import Command, LearningRateRule
-from bsmon.core.records import Evaluation, EventKind, GradientStats, Level, Step
+from bsmon.core.gradients import Measurement
+from bsmon.core.records import Evaluation, EventKind, Level, Step
 from bsmon.core.snapshot import BatchState, Failure, MemoryForecast, RunInfo, RunState, Snapshot
 
 
@@ -28,8 +29,8 @@ class Observer(Protocol):
     def steps(self, records: Sequence[Step]) -> None:
         """Updates were made; handed over a few at a time, in order, so that a step costs next to nothing."""
 
-    def gradients(self, stats: GradientStats) -> None:
-        """Gradient statistics of a measured step."""
+    def measured(self, measurement: Measurement) -> None:
+        """Something about the gradients of a measured step."""
 
     def evaluation(self, record: Evaluation) -> None:
         """The validation set was run."""

@@ -50,7 +50,10 @@ class GradientStats:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The loss over the whole validation set, in eval mode."""
+    """The loss over the whole validation set, in eval mode.
+
+    `train_*`: the same over a fixed part of the training set, at most 1,024 samples, for the gap between the two.
+    """
 
     step: int
     epoch: int
@@ -58,6 +61,8 @@ class Evaluation:
     accuracy: float | None  # 0..1; None where the task has no classes
     samples: int
     duration_s: float
+    train_loss: float | None = None
+    train_accuracy: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from bsmon.core.advice import AdvisorView
+from bsmon.core.gradients import LayerTable, ProbedWeight
 from bsmon.core.records import Evaluation, Event, GradientStats, HardwareSample
 
 
@@ -149,6 +150,8 @@ class Snapshot:
     batch: BatchState | None = None
     series: Mapping[str, Series] = field(default_factory=dict)
     gradients: GradientStats | None = None
+    probed_weight: ProbedWeight | None = None
+    layers: LayerTable | None = None  # while a front end asks for it
     evaluation: Evaluation | None = None
     hardware: HardwareSample | None = None
     advisor: AdvisorView = field(default_factory=AdvisorView)

@@ -26,6 +26,7 @@ from bsmon.engine.memory_model import CPU_MARGIN, CUDA_MARGIN, ForecastModel
 from bsmon.engine.plan import BatchPlan
 from bsmon.engine.probation import Probation
 from bsmon.engine.recovery import Recovery
+from bsmon.engine.resume import resume
 from bsmon.engine.saver import Saver
 from bsmon.engine.tasks.optimizers import build_optimizer
 from bsmon.engine.trainer import Trainer
@@ -56,6 +57,8 @@ def assemble(parts: Parts, watch: Watch, around: Surroundings) -> Trainer:
         memory.ran_out(micro_batch_size, reason, training.step)
         commander.announce_plan()
 
+    if around.resume:
+        resume(training, saver, around.changes, observer)
     recovery = Recovery(updater, keeper, ran_out)
     return Trainer(training, recovery, feed, commander, probation, memory, saver, observer)
 
@@ -111,7 +114,7 @@ def make_memory_guard(training: Training, feed: Feed, around: Surroundings) -> M
 
 
 def _optimizer_for(parts: Parts, model: nn.Module) -> Optimizer:
-    return build_optimizer(parts.config, model.parameters(), parts.device)
+    return build_optimizer(parts.config, model.parameters())
 
 
 def _step_of(parts: Parts) -> Callable[[nn.Module, Optimizer, Batch], None]:

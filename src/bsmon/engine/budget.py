@@ -15,7 +15,8 @@ from contextlib import contextmanager
 import psutil
 import torch
 
-from bsmon.engine.live_memory import LiveMemory, tensors_in
+from bsmon.engine.batches import Batch, tensors
+from bsmon.engine.live_memory import LiveMemory
 
 _FIRST_STEPS = 2  # the first may lack gradients or the optimizer's state
 _EVERY = 50
@@ -44,9 +45,9 @@ def memory_limit(device: torch.device, budget_bytes: int | None, held: Iterable[
     return min(known) if known else None
 
 
-def shapes_of(batch: object) -> tuple[tuple[int, ...], ...]:
+def shapes_of(batch: Batch) -> tuple[tuple[int, ...], ...]:
     """Return the shapes of a batch's tensors: steps with equal shapes take equal memory."""
-    return tuple(tuple(tensor.shape) for tensor in tensors_in(batch))
+    return tuple(tuple(tensor.shape) for tensor in tensors(batch))
 
 
 class CpuMemoryMeter:

@@ -96,9 +96,7 @@ def _info(config: Config, device: torch.device, data: TaskData, model: torch.nn.
         name=config.run.name,
         config_path=config.path,
         task=data.description,
-        model=config.model.target
-        if isinstance(config.model, TargetSection)
-        else type(config.model).__struct_config__.tag,
+        model=_model_name(config),
         optimizer=config.optimizer.name,
         device=str(device),
         device_name=device_name(device),
@@ -112,3 +110,9 @@ def _info(config: Config, device: torch.device, data: TaskData, model: torch.nn.
         has_batchnorm=has_batchnorm(model),
         drop_last=config.train.drop_last,
     )
+
+
+def _model_name(config: Config) -> str:
+    if isinstance(config.model, TargetSection):
+        return config.model.target
+    return str(type(config.model).__struct_config__.tag)

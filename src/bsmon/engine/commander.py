@@ -109,6 +109,16 @@ class Commander:
                 self._announce(change, command.source, "")
             case SetLearningRate():
                 self._set_learning_rate(command)
+            case Undo():
+                self._go_back(self._changes.take(weights=command.weights), weights=command.weights, why="undone")
+            case Release():
+                self._release()
+            case _:
+                self._dispatch_flow(command)
+
+    def _dispatch_flow(self, command: Command) -> None:
+        """Commands that change when things happen, not how training is done."""
+        match command:
             case Pause():
                 self._pause(paused=True)
             case Resume():
@@ -117,12 +127,6 @@ class Commander:
                 self._evaluation_wanted = True
             case Save():
                 self._save(self._training.step)
-            case Undo():
-                self._go_back(self._changes.take(weights=command.weights), weights=command.weights, why="undone")
-            case Release():
-                self._training.controls.release()
-                self.announce_plan()
-                self._event(EventKind.RUN, Level.INFO, "released: the advisor may change batch size and learning rate")
             case Stop():
                 self.stop = command
                 when = "at the end of this epoch" if command.after_epoch else "now"
@@ -177,6 +181,11 @@ class Commander:
         text = f"learning rate {before:.3g} -> {after:.3g}"
         source = command.source.value
         self._event(EventKind.LEARNING_RATE, Level.GOOD, text, old=before, new=after, source=source)
+
+    def _release(self) -> None:
+        self._training.controls.release()
+        self.announce_plan()
+        self._event(EventKind.RUN, Level.INFO, "released: the advisor may change batch size and learning rate")
 
     def _pause(self, *, paused: bool) -> None:
         if paused == self.is_paused:

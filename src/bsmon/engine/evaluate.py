@@ -21,13 +21,14 @@ def evaluate(
     model: torch.nn.Module,
     objective: Objective,
     dataset: Dataset[Any],
+    indices: Tensor,
     *,
     batch_size: int,
     device: torch.device,
     precision: str,
     interrupted: Callable[[], bool],
-) -> tuple[float, float | None, int, float] | None:
-    """Mean loss, accuracy (None without classes), samples and seconds over `dataset`; None when interrupted.
+) -> tuple[float, float | None, float] | None:
+    """Mean loss, accuracy (None without classes) and seconds over these samples of `dataset`; None when interrupted.
 
     In eval mode, so BatchNorm uses its running statistics and the batch size changes no result (guidelines C, part
     10, mistake 4). The losses stay on the device until the end: one wait, not one a batch.
@@ -36,18 +37,16 @@ def evaluate(
     total = torch.zeros((), device=device, dtype=torch.float64 if device.type != "mps" else torch.float32)
     correct: list[Tensor] = []
     counted = 0
-    samples = len(dataset)  # type: ignore[arg-type]  # a validation set has a length; the stub's base class has none
     model.eval()
     try:
-        for start in range(0, samples, batch_size):
+        for part in indices.split(batch_size):
             if interrupted():
                 return None
-            indices = torch.arange(start, min(start + batch_size, samples))
             fetch = getattr(dataset, "fetch", None)
-            batch = to_device(fetch(indices) if fetch is not None else load_items(dataset, indices), device)
+            batch = to_device(fetch(part) if fetch is not None else load_items(dataset, part), device)
             with autocast(device, precision):
                 loss, output = objective(model, batch)
-            total += loss.to(total.dtype) * len(indices)
+            total += loss.to(total.dtype) * len(part)
             right = objective.correct(output, batch)
             if right is not None:
                 correct.append(right[0])
@@ -55,4 +54,4 @@ def evaluate(
     finally:
         model.train()
     accuracy = float(torch.stack(correct).sum()) / counted if counted else None
-    return float(total) / samples, accuracy, samples, time.perf_counter() - begin
+    return float(total) / len(indices), accuracy, time.perf_counter() - begin

@@ -20,7 +20,8 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from bsmon.engine.live_memory import LiveMemory, held_tensors, tensors_in
+from bsmon.engine.batches import Batch, map_tensors, tensors
+from bsmon.engine.live_memory import LiveMemory, held_tensors
 
 try:
     from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensorMode
@@ -47,14 +48,14 @@ class Forecast:
 def forecast_peak(
     model: nn.Module,
     make_optimizer: Callable[[nn.Module], Optimizer],
-    run_step: Callable[[nn.Module, Optimizer, object], object],
-    batch: object,
+    run_step: Callable[[nn.Module, Optimizer, Batch], object],
+    batch: Batch,
     rows: int,
 ) -> Forecast:
     """Predict the most bytes of tensors alive during one update with micro batches of `rows` samples.
 
-    `batch`: a real micro batch, tensors in nested dicts, lists and tuples; tensors whose first dimension equals that of
-    the first tensor are stretched to `rows`. `run_step(model, optimizer, batch)` makes one update as the training does
+    `batch`: a real micro batch on the model's device; tensors whose first dimension equals that of the first tensor are
+    stretched to `rows`. `run_step(model, optimizer, batch)` makes one update as the training does
     (autocast included), must read no values (`.item()`), and should run two micro batches where gradients are
     accumulated, because the second one finds the first one's gradients in memory. Weights, gradients, the optimizer's
     state and the batch are part of the result; scratch memory inside an operator and the CUDA context are not.
@@ -76,15 +77,15 @@ def forecast_peak(
 def _fake_peak(
     model: nn.Module,
     make_optimizer: Callable[[nn.Module], Optimizer],
-    run_step: Callable[[nn.Module, Optimizer, object], object],
-    batch: object,
+    run_step: Callable[[nn.Module, Optimizer, Batch], object],
+    batch: Batch,
     rows: int,
 ) -> int:
     mode = FakeTensorMode()
     fake = _fake_copy(model, mode)
     device_type = next((weight.device.type for weight in model.parameters()), "cpu")
     with mode:
-        inputs = _stretched(batch, len(tensors_in(batch)[0]), rows)
+        inputs = _stretched(batch, len(next(tensors(batch))), rows)
         optimizer = make_optimizer(fake)
         live = LiveMemory(device_type, CUDA_ROUNDING if device_type == "cuda" else 1)
         live.hold(held_tensors(fake, optimizer, inputs))
@@ -118,18 +119,16 @@ def _without_hooks(model: nn.Module) -> dict[int, object]:
     return memo
 
 
-def _stretched(value: object, present_rows: int, rows: int) -> object:
+def _stretched(batch: Batch, present_rows: int, rows: int) -> Batch:
     """Make an empty copy of a batch with `rows` instead of `present_rows` in the first dimension."""
-    if isinstance(value, torch.Tensor):
-        shape = list(value.shape)
+
+    def stretch(tensor: torch.Tensor) -> torch.Tensor:
+        shape = list(tensor.shape)
         if shape and shape[0] == present_rows:
             shape[0] = rows
-        return torch.empty(shape, dtype=value.dtype, device=value.device)
-    if isinstance(value, dict):
-        return {key: _stretched(item, present_rows, rows) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)([_stretched(item, present_rows, rows) for item in value])
-    return value
+        return torch.empty(shape, dtype=tensor.dtype, device=tensor.device)
+
+    return map_tensors(stretch, batch)
 
 
 @contextmanager

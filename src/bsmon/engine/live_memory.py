@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from bsmon.engine.batches import Batch, tensors
+
 
 class LiveMemory(TorchDispatchMode):
     """While entered, follows every storage that an operator returns until it is freed.
@@ -33,9 +35,9 @@ class LiveMemory(TorchDispatchMode):
         self._limit_bytes = limit_bytes
         self._alive: dict[int, tuple[int, weakref.ref[torch.UntypedStorage]]] = {}
 
-    def hold(self, tensors: Iterable[torch.Tensor]) -> None:
+    def hold(self, held: Iterable[torch.Tensor]) -> None:
         """Count tensors that were there before: weights, gradients, the optimizer's state, the batch."""
-        for tensor in tensors:
+        for tensor in held:
             self._count(tensor)
 
     def __torch_dispatch__(
@@ -75,20 +77,9 @@ class LiveMemory(TorchDispatchMode):
         self.current_bytes -= self._alive.pop(key)[0]
 
 
-def held_tensors(model: torch.nn.Module, optimizer: torch.optim.Optimizer, batch: object) -> list[torch.Tensor]:
+def held_tensors(model: torch.nn.Module, optimizer: torch.optim.Optimizer, batch: Batch) -> list[torch.Tensor]:
     """What a step finds in memory: weights, buffers, gradients, the optimizer's state, the batch."""
     weights = list(model.parameters())
     gradients = [weight.grad for weight in weights if weight.grad is not None]
-    state = [value for entry in optimizer.state.values() for value in tensors_in(entry)]
-    return [*weights, *model.buffers(), *gradients, *state, *tensors_in(batch)]
-
-
-def tensors_in(value: object) -> list[torch.Tensor]:
-    """All tensors in nested dicts, lists and tuples, in order."""
-    if isinstance(value, torch.Tensor):
-        return [value]
-    if isinstance(value, Mapping):
-        return [tensor for item in value.values() for tensor in tensors_in(item)]
-    if isinstance(value, (list, tuple)):
-        return [tensor for item in value for tensor in tensors_in(item)]
-    return []
+    state = [value for entry in optimizer.state.values() for value in tensors(entry)]
+    return [*weights, *model.buffers(), *gradients, *state, *tensors(batch)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections import deque
@@ -88,7 +89,7 @@ class Probation:
         group = -(-_GROUP_SAMPLES // max(1, self._after[0].batch_size)) if self._after else 1
         losses = [step.loss for step in self._after if step.loss is not None]
         means = [statistics.fmean(losses[i : i + group]) for i in range(0, len(losses) - group + 1, group)]
-        for first, second in zip(means, means[1:], strict=False):
+        for first, second in itertools.pairwise(means):
             if min(first, second) > _BLOW_UP * largest:
                 return f"the loss blew up, from at most {largest:.3g} to {second:.3g}"
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bsmon.config.schema import Config
@@ -15,6 +15,7 @@ from bsmon.core.records import EventKind, Level
 from bsmon.core.snapshot import Failure, RunState
 from bsmon.engine.assemble import assemble
 from bsmon.engine.build import Parts, build
+from bsmon.engine.resume import Changes
 from bsmon.engine.watch import Watch
 
 
@@ -26,8 +27,9 @@ class Surroundings:
     mailbox: Mailbox
     scale: LearningRateScaling
     make_watch: Callable[[Parts], Watch]  # whatever looks at the updates, once the parts are built
-    checkpoints: Path  # a folder, made when it is needed
+    checkpoints: Path  # a folder that is there
     resume: bool = False  # go on from the newest checkpoint there
+    changes: Changes = field(default_factory=dict)  # of the config, since the run that is resumed
 
 
 def run(config: Config, around: Surroundings) -> None:

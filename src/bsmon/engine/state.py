@@ -18,6 +18,7 @@ def capture(parts: Parts, controls: Controls, step: int) -> dict[str, object]:
     """Everything that the next update depends on. The tensors are the live ones: copy before training goes on."""
     return {
         "step": step,
+        "train_samples": parts.info.train_samples,
         "model": parts.model.state_dict(),
         "optimizer": parts.optimizer.state_dict(),
         "scaler": parts.scaler.state_dict() if parts.scaler is not None else None,
@@ -28,8 +29,13 @@ def capture(parts: Parts, controls: Controls, step: int) -> dict[str, object]:
 
 
 def restore(parts: Parts, controls: Controls, state: Mapping[str, Any]) -> int:
-    """Put everything back; returns the step. Raises BadInput when the state is another model's or another data set's."""
+    """Put everything back; returns the step. Raises BadInput when the state is another model's."""
     _check_model(parts.model, state["model"])
+    if state["train_samples"] != parts.info.train_samples:
+        raise BadInput(
+            f"the checkpoint was made with {state['train_samples']:,} training samples, there are "
+            f"{parts.info.train_samples:,} now; resume with the data that the run was started with"
+        )
     parts.model.load_state_dict(state["model"])
     parts.optimizer.load_state_dict(state["optimizer"])
     if parts.scaler is not None and state["scaler"] is not None:
@@ -41,14 +47,20 @@ def restore(parts: Parts, controls: Controls, state: Mapping[str, Any]) -> int:
 
 
 def _random_state(device: torch.device) -> dict[str, object]:
-    name, keys, position, has_gauss, gauss = numpy.random.get_state(legacy=True)
+    twister = numpy.random.get_state(legacy=False)
+    assert isinstance(twister, dict), "legacy=False gives a dict"
     version, numbers, gauss_next = random.getstate()
     return {
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
         "python": [version, list(numbers), gauss_next],
         # Through bytes: a checkpoint holds plain values and tensors only.
-        "numpy": [str(name), keys.tobytes(), int(position), int(has_gauss), float(gauss)],
+        "numpy": {
+            "keys": twister["state"]["key"].tobytes(),
+            "position": int(twister["state"]["pos"]),
+            "has_gauss": int(twister["has_gauss"]),
+            "gauss": float(twister["gauss"]),
+        },
     }
 
 
@@ -58,8 +70,9 @@ def _restore_random(state: Mapping[str, Any], device: torch.device) -> None:
         torch.cuda.set_rng_state(state["cuda"], device)
     version, numbers, gauss_next = state["python"]
     random.setstate((version, tuple(numbers), gauss_next))
-    name, keys, position, has_gauss, gauss = state["numpy"]
-    numpy.random.set_state((name, numpy.frombuffer(keys, dtype=numpy.uint32), position, has_gauss, gauss))
+    twister = state["numpy"]
+    keys = numpy.frombuffer(twister["keys"], dtype=numpy.uint32)
+    numpy.random.set_state(("MT19937", keys, twister["position"], twister["has_gauss"], twister["gauss"]))
 
 
 def _check_model(model: torch.nn.Module, saved: Mapping[str, torch.Tensor]) -> None:

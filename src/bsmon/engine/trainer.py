@@ -6,16 +6,17 @@ import math
 import time
 from collections.abc import Sequence
 
+from bsmon.core.errors import BadInput
 from bsmon.core.ports import Observer
-from bsmon.core.records import Evaluation, EventKind, Level, Step
+from bsmon.core.records import EventKind, Level, Step
 from bsmon.core.snapshot import RunState
 from bsmon.engine.batches import Batch
 from bsmon.engine.commander import Commander
-from bsmon.engine.evaluate import evaluate
+from bsmon.engine.evaluator import Evaluator
 from bsmon.engine.feed import Feed
 from bsmon.engine.memory_guard import MemoryGuard
 from bsmon.engine.probation import Probation, Verdict
-from bsmon.engine.recovery import Recovery, TornWeightsError
+from bsmon.engine.recovery import OutOfMemoryForGoodError, Recovery, TornWeightsError
 from bsmon.engine.report import StepReporter
 from bsmon.engine.saver import Saver
 from bsmon.engine.training import Training
@@ -54,7 +55,7 @@ class Trainer:
         self._loss_was_finite = True
         self._learning_rate = 0.0
         self._began = self._step_began = time.perf_counter()
-        self._evaluated_at = 0
+        self._evaluator = Evaluator(training.parts)
 
     def run(self) -> RunState:
         """Train until the end, or until somebody asks to stop; returns which of the two it was."""
@@ -128,7 +129,10 @@ class Trainer:
     def _reload(self, reason: str) -> None:
         """Some weights have changed and some have not: only a checkpoint has whole ones."""
         self._reporter.finish()
-        loaded = self._saver.load()
+        try:
+            loaded = self._saver.load()
+        except BadInput as error:
+            raise OutOfMemoryForGoodError(f"memory ran out within the optimizer's step, and {error}") from error
         self._training.restore(loaded.state)
         self._learning_rate = 0.0
         self._observer.rewound(self._training.step)
@@ -178,23 +182,14 @@ class Trainer:
 
     def _evaluate(self) -> None:
         """Run the validation set, unless these very weights were evaluated already."""
-        parts = self._training.parts
-        if parts.data.validation is None or self._evaluated_at == self._training.step:
+        step = self._training.step
+        if not self._evaluator.is_needed(step):
             return
         self._reporter.finish()
         self._observer.state(RunState.EVALUATING, "running the validation set")
-        result = evaluate(
-            parts.model,
-            parts.objective,
-            parts.data.validation,
-            batch_size=self._config.train.eval_batch_size,
-            device=parts.device,
-            precision=self._config.run.precision,
-            interrupted=self._commander.is_stop_waiting,
-        )
+        epoch = min(self._cursor.epoch, self._config.run.epochs or self._cursor.epoch)
+        result = self._evaluator.run(step, epoch, self._commander.is_stop_waiting)
         self._observer.state(RunState.TRAINING)
         self._step_began = time.perf_counter()
         if result is not None:
-            self._evaluated_at = self._training.step
-            epoch = min(self._cursor.epoch, self._config.run.epochs or self._cursor.epoch)
-            self._observer.evaluation(Evaluation(self._training.step, epoch, *result))
+            self._observer.evaluation(result)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from bsmon.core.gradients import ProbedWeight
 from bsmon.core.records import Evaluation, GradientStats, HardwareSample, Step
 from bsmon.core.snapshot import Series
 from bsmon.store.history import BinnedSeries
@@ -17,6 +18,7 @@ _OVER_STEPS = (
     "loss_smoothed",
     "validation_loss",
     "grad_norm",
+    "probed_weight",
     "learning_rate",
     "batch_size",
     "samples_per_second",
@@ -55,6 +57,10 @@ class ChartSeries:
     def gradients(self, stats: GradientStats) -> None:
         """The norm of a measured gradient."""
         self._get("grad_norm").append(stats.step, stats.norm)
+
+    def weight(self, probed: ProbedWeight) -> None:
+        """The value of the weight that the person follows."""
+        self._get("probed_weight").append(probed.step, probed.value)
 
     def evaluation(self, result: Evaluation) -> None:
         """A validation loss."""

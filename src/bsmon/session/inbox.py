@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from bsmon.core.records import Evaluation, EventKind, GradientStats, HardwareSample, Level, Step
+from bsmon.core.gradients import Measurement
+from bsmon.core.records import Evaluation, EventKind, HardwareSample, Level, Step
 from bsmon.core.snapshot import BatchState, Failure, MemoryForecast, RunInfo, RunState
 
 if TYPE_CHECKING:
@@ -37,9 +38,9 @@ class Inbox:
         """See Observer."""
         self._queue.append(lambda record: record.steps(records))
 
-    def gradients(self, stats: GradientStats) -> None:
+    def measured(self, measurement: Measurement) -> None:
         """See Observer."""
-        self._queue.append(lambda record: record.gradients(stats))
+        self._queue.append(lambda record: record.measured(measurement))
 
     def evaluation(self, result: Evaluation) -> None:
         """See Observer."""

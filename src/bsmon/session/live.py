@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Protocol
 
 from bsmon.config.schema import Config
 from bsmon.core.commands import ApplyAdvice, Command, DismissAdvice, ScaleBatchSize, SetBatchSize
 from bsmon.core.records import EventKind, HardwareSample, Level
-from bsmon.core.snapshot import RunInfo, RunState, Snapshot
+from bsmon.core.snapshot import Failure, RunInfo, RunState, Snapshot
 from bsmon.session.desk import AdvisorDesk
 from bsmon.session.inbox import Inbox
 from bsmon.session.mailbox import CommandMailbox
@@ -25,8 +25,7 @@ class TrainingBody(Protocol):
     """A whole training on the calling thread; it tells the observer how it ended and raises nothing."""
 
     def __call__(
-        self, config: Config, observer: Inbox, mailbox: CommandMailbox, desk: AdvisorDesk, checkpoints: Path
-    ) -> None:
+        self, config: Config, observer: Inbox, mailbox: CommandMailbox, desk: AdvisorDesk) -> None:
         """Run it."""
         ...
 
@@ -47,14 +46,13 @@ SamplerFactory = Callable[[Callable[[HardwareSample], None]], Sampler]
 class LiveSession:
     """Implements `core.ports.Session` over a training in this process."""
 
-    def __init__(self, config: Config, train: TrainingBody, make_sampler: SamplerFactory, run_dir: Path) -> None:
+    def __init__(self, config: Config, train: TrainingBody, make_sampler: SamplerFactory, run_dir: str = "") -> None:
         self._config = config
         self._train = train
         self._make_sampler = make_sampler
-        self._run_dir = run_dir
         self._inbox = Inbox()
         self._mailbox = CommandMailbox()
-        self._record = RunRecord(RunInfo(name=config.run.name, config_path=config.path, run_dir=str(run_dir)))
+        self._record = RunRecord(RunInfo(name=config.run.name, config_path=config.path, run_dir=run_dir))
         self._record.state(RunState.STARTING, "the screen")
         self._desk = AdvisorDesk(config)
         self._lock = threading.Lock()
@@ -103,7 +101,10 @@ class LiveSession:
         return command
 
     def _run_training(self) -> None:
-        self._train(self._config, self._inbox, self._mailbox, self._desk, self._run_dir / "checkpoints")
+        try:
+            self._train(self._config, self._inbox, self._mailbox, self._desk)
+        except BaseException as error:  # noqa: BLE001  torch that cannot be imported, say: the person must be told
+            self._inbox.failed(Failure(f"{type(error).__name__}: {error}", traceback.format_exc()))
 
     def _run_folding(self) -> None:
         sampler = self._make_sampler(self._inbox.hardware)

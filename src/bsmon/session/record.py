@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 
 from bsmon.core.advice import AdvisorView
+from bsmon.core.gradients import LayerTable, Measurement, NoiseSample, ProbedWeight
 from bsmon.core.records import (
     Evaluation,
     Event,
@@ -19,6 +20,7 @@ from bsmon.core.records import (
 )
 from bsmon.core.snapshot import BatchState, Failure, Mark, MemoryForecast, Progress, RunInfo, RunState, Snapshot
 from bsmon.session.charts import ChartSeries
+from bsmon.session.findings import Findings
 from bsmon.session.pace import Pace
 
 _EVENTS_KEPT = 500
@@ -32,6 +34,7 @@ class RunRecord:
         self.run_state = RunState.STARTING
         self.charts = ChartSeries()
         self.pace = Pace()
+        self.findings = Findings()
         self.advisor = AdvisorView()
         self.batch_state: BatchState | None = None
         self.failure: Failure | None = None
@@ -39,14 +42,16 @@ class RunRecord:
         self.last_gradients: GradientStats | None = None
         self.last_evaluation: Evaluation | None = None
         self.last_hardware: HardwareSample | None = None
+        self._weight: ProbedWeight | None = None
+        self._layers: LayerTable | None = None
         self._waiting_for = ""
         self._marks: list[Mark] = []
         self._events: deque[Event] = deque(maxlen=_EVENTS_KEPT)
         self._event_number = 0
         self._version = 0
         self._pending: int | None = None
-        self._forecasts: tuple[MemoryForecast, ...] = ()
-        self._fences: tuple[int, ...] = ()
+        self.forecasts: tuple[MemoryForecast, ...] = ()
+        self.fences: tuple[int, ...] = ()
         self._epoch_began_at = 0  # samples seen before the present epoch
         self._began = time.monotonic()
         self._ended: float | None = None
@@ -57,19 +62,30 @@ class RunRecord:
         """Updates were made."""
         self._note_epoch(records)
         self.last_step = records[-1]
+        self.findings.steps(records)
         self.pace.add(records)
         self.charts.steps(records, self.pace.samples_per_second)
         self._version += 1
 
-    def gradients(self, stats: GradientStats) -> None:
-        """Gradient statistics of a measured step."""
-        self.last_gradients = stats
-        self.charts.gradients(stats)
+    def measured(self, measurement: Measurement) -> None:
+        """Something about the gradients of a measured step."""
+        match measurement:
+            case GradientStats():
+                self.last_gradients = measurement
+                self.charts.gradients(measurement)
+            case NoiseSample():
+                self.findings.noise_sample(measurement)
+            case ProbedWeight():
+                self._weight = measurement
+                self.charts.weight(measurement)
+            case LayerTable():
+                self._layers = measurement
         self._version += 1
 
     def evaluation(self, result: Evaluation) -> None:
         """The validation set was run."""
         self.last_evaluation = result
+        self.findings.evaluation(result)
         self.charts.evaluation(result)
         accuracy = "" if result.accuracy is None else f", accuracy {result.accuracy:.1%}"
         text = f"validation loss {result.loss:.4g}{accuracy}"
@@ -99,6 +115,7 @@ class RunRecord:
     def batch(self, state: BatchState) -> None:
         """The plan in force."""
         old, self.batch_state, self._pending = self.batch_state, state, None
+        self.findings.batch_size(state.batch_size)
         if old is not None and old.batch_size != state.batch_size:
             self._marks.append(Mark(self.step, old.batch_size, state.batch_size))
             self.pace.restart()
@@ -117,7 +134,7 @@ class RunRecord:
 
     def memory(self, forecasts: tuple[MemoryForecast, ...], fences: tuple[int, ...]) -> None:
         """What is expected of other micro batch sizes."""
-        self._forecasts, self._fences = forecasts, fences
+        self.forecasts, self.fences = forecasts, fences
         self._version += 1
 
     def rewound(self, step: int) -> None:
@@ -173,11 +190,13 @@ class RunRecord:
             batch=batch,
             series=self.charts.freeze(),
             gradients=self.last_gradients,
+            probed_weight=self._weight,
+            layers=self._layers,
             evaluation=self.last_evaluation,
             hardware=self.last_hardware,
             advisor=self.advisor,
-            forecasts=self._forecasts,
-            fences=self._fences,
+            forecasts=self.forecasts,
+            fences=self.fences,
             marks=tuple(self._marks),
             events=tuple(self._events),
             failure=self.failure,

@@ -1,10 +1,12 @@
-"""What runs on the training thread and on the sampler's: the only place of the session that imports torch and psutil."""
+"""What runs on the training thread and the sampler's: the session's only place that imports torch and psutil."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bsmon.config.schema import Config
 from bsmon.core.records import HardwareSample
@@ -13,13 +15,48 @@ from bsmon.session.inbox import Inbox
 from bsmon.session.live import Sampler
 from bsmon.session.mailbox import CommandMailbox
 
+if TYPE_CHECKING:
+    from bsmon.engine.build import Parts
+    from bsmon.engine.watch import Watch
 
-def train(config: Config, observer: Inbox, mailbox: CommandMailbox, desk: AdvisorDesk, checkpoints: Path) -> None:
-    """A whole training. Importing the engine imports torch, which takes seconds: not before the screen is there."""
-    from bsmon.engine.run import Surroundings, run
-    from bsmon.engine.watch import NoWatch
 
-    run(config, Surroundings(observer, mailbox, desk.scale, lambda parts: NoWatch(), checkpoints))
+@dataclass(frozen=True, slots=True)
+class Training:
+    """A training body: where its checkpoints are, and whether it goes on from one."""
+
+    checkpoints: Path
+    resume: bool = False
+    changes: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    def __call__(self, config: Config, observer: Inbox, mailbox: CommandMailbox, desk: AdvisorDesk) -> None:
+        """Train. Importing the engine imports torch, which takes seconds: not before the screen is there."""
+        from bsmon.engine.run import Surroundings, run
+
+        around = Surroundings(
+            observer=observer,
+            mailbox=mailbox,
+            scale=desk.scale,
+            make_watch=lambda parts: _probes(config, parts, observer),
+            checkpoints=self.checkpoints,
+            resume=self.resume,
+            changes=self.changes,
+        )
+        run(config, around)
+
+
+def _probes(config: Config, parts: Parts, observer: Inbox) -> Watch:
+    from bsmon.telemetry.gradients import GradientProbes
+
+    return GradientProbes(
+        parts.model,
+        parts.device,
+        observer.measured,
+        budget=config.telemetry.budget,
+        grad_clip=config.train.grad_clip,
+        probe_weight=config.telemetry.probe_weight,
+        noise_scale=config.telemetry.noise_scale,
+        scaler=parts.scaler,
+    )
 
 
 def make_sampler(on_sample: Callable[[HardwareSample], None]) -> Sampler:

@@ -31,7 +31,6 @@ def build_cats_vs_dogs(config: Config, section: CatsVsDogsData) -> TaskData:
         input_shape=(section.features,),
         outputs=2,
         labels=labels,
-        sample_weights=None,
         domain=section.domain or "other",
         description=f"synthetic, {section.features:,} random numbers a sample, 2 classes; {lesson}",
     )

@@ -34,7 +34,6 @@ def build_digits(config: Config, section: DigitsData) -> TaskData:
         input_shape=tuple(inputs.shape[1:]),
         outputs=10,
         labels=labels[train],
-        sample_weights=None,
         domain=section.domain or "images",
         description=f"{len(labels):,} real handwritten digits, 8x8 pixels, 10 classes",
     )

@@ -40,7 +40,6 @@ def build_npz(config: Config, section: NpzData) -> TaskData:
         input_shape=shape,
         outputs=outputs,
         labels=train[1] if kind == "classes" else None,
-        sample_weights=None,
         domain=section.domain or ("images" if len(shape) == 3 else "text" if kind == "tokens" else "other"),
         description=f"{path.name}: {'x'.join(map(str, shape))} numbers a sample, {outputs:,} {_NOUNS[kind]}",
         files=(str(path),),

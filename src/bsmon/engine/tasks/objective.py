@@ -134,7 +134,11 @@ def build_objective(config: Config, data: TaskData) -> Objective:
     smoothing = config.loss.label_smoothing
     if smoothing and name not in ("cross-entropy", "auto"):
         raise problem(config.path, "loss.label_smoothing", f'only "cross-entropy" smooths labels, the loss is "{name}"')
-    built_in: Mapping[str, LossOnScores] = {
+    return _built_in(smoothing)[name]
+
+
+def _built_in(smoothing: float) -> dict[str, LossOnScores]:
+    return {
         "auto": LossOnScores("auto", partial(_by_targets, label_smoothing=smoothing), losses.class_hits),
         "cross-entropy": LossOnScores(
             "cross-entropy", partial(losses.cross_entropy, label_smoothing=smoothing), losses.class_hits
@@ -143,7 +147,6 @@ def build_objective(config: Config, data: TaskData) -> Objective:
         "l1": LossOnScores("l1", losses.l1, None),
         "bce": LossOnScores("bce", losses.bce, losses.binary_hits),
     }
-    return built_in[name]
 
 
 def _chosen(config: Config, name: str, data: TaskData) -> str:

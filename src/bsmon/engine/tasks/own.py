@@ -43,7 +43,7 @@ def build_own(config: Config, section: DataTarget) -> TaskData:
         labels=labels,
         sample_weights=None if weights is None else _weights(config, weights, _length(train)),
         domain=section.domain or "other",
-        description=f"{section.target}: {_length(train):,} samples to train on",
+        description=section.target,
         files=(file,),
     )
 

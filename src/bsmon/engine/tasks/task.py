@@ -45,8 +45,8 @@ class TaskData:
     kind: Kind
     input_shape: tuple[int, ...] | None  # of one sample; for tokens (context,); None where a sample is no tensor
     outputs: int | None  # classes, tokens in the vocabulary, or real numbers a sample; None where it is not known
-    labels: Tensor | None  # classes of the training samples, int64, shape (n,)
-    sample_weights: Tensor | None  # for WeightedRandomSampler, float64, shape (n,)
     domain: Literal["images", "text", "other"]
     description: str  # one line for a person
+    labels: Tensor | None = None  # classes of the training samples, int64, shape (n,)
+    sample_weights: Tensor | None = None  # for WeightedRandomSampler, float64, shape (n,)
     files: tuple[str, ...] = ()  # read from outside bsmon

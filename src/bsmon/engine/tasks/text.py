@@ -46,10 +46,7 @@ def build_text(config: Config, section: TextData) -> TaskData:
     Raises BadInput for a file that is missing, is not UTF-8, or is too short for a single window.
     """
     path = None if section.path is None else input_file(config.path, "data.path", section.path)
-    if path is None:
-        text, name = _carried(), "Pride and Prejudice, chapters 1 to 12"
-    else:
-        text, name = _read(config, path.read_bytes()), path.name
+    text, name = _carried() if path is None else (_read(config, path.read_bytes()), path.name)
     tokens, vocabulary = encode(text)
     held = round(len(tokens) * section.validation)
     cut = len(tokens) - held
@@ -63,8 +60,6 @@ def build_text(config: Config, section: TextData) -> TaskData:
         kind="tokens",
         input_shape=(section.context,),
         outputs=vocabulary,
-        labels=None,
-        sample_weights=None,
         domain=section.domain or "text",
         description=f"{name}: {len(tokens):,} characters, {vocabulary} different ones, {section.context} a sample",
         files=() if path is None else (str(path),),
@@ -80,8 +75,10 @@ def encode(text: str) -> tuple[Tensor, int]:
     return torch.from_numpy(numbers[codes]), len(present)
 
 
-def _carried() -> str:
-    return (files("bsmon.engine.tasks") / "carried" / "pride_and_prejudice.txt").read_text(encoding="utf-8")
+def _carried() -> tuple[str, str]:
+    """The carried text and its name."""
+    file = files("bsmon.engine.tasks") / "carried" / "pride_and_prejudice.txt"
+    return file.read_text(encoding="utf-8"), "Pride and Prejudice, chapters 1 to 12"
 
 
 def _read(config: Config, raw: bytes) -> str:
