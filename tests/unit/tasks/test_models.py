@@ -179,8 +179,6 @@ def task(shape: tuple[int, ...] | None, outputs: int | None) -> TaskData:
         kind="own",
         input_shape=shape,
         outputs=outputs,
-        labels=None,
-        sample_weights=None,
         domain="other",
         description="",
     )

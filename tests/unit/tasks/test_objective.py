@@ -30,8 +30,6 @@ def task(kind: Kind = "own", outputs: int | None = None) -> TaskData:
         kind=kind,
         input_shape=(1,),
         outputs=outputs,
-        labels=None,
-        sample_weights=None,
         domain="other",
         description="",
     )
