@@ -104,6 +104,15 @@ def test_each_size_is_forecast_once() -> None:
     assert asked == [8]
 
 
+def test_a_model_that_refuses_one_row_is_taken_at_two() -> None:
+    """BatchNorm over vectors does."""
+    model = ForecastModel(
+        lambda rows: Forecast(None, 0.0, "ValueError") if rows == 1 else Forecast(100 * rows, 0.0), margin=0.0
+    )
+    assert model.predict(1) == 200
+    assert model.largest_that_fits(1000, 64) == 10
+
+
 @given(curves, st.integers(0, 2 * 10**9), st.integers(1, 4096))
 def test_the_largest_that_fits_is_the_largest(curve: Curve, limit: int, maximum: int) -> None:
     fitting = [rows for rows in (maximum, 1) if true_peak(curve, rows) <= limit]
