@@ -7,29 +7,16 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import psutil
 
 from bsmon.core.records import HostSample
 from bsmon.telemetry import cgroup
+from bsmon.telemetry.attempt import attempt
 from bsmon.telemetry.process_tree import ProcessTree
 from bsmon.telemetry.rates import Rates
 
-T = TypeVar("T")
-
-FAILURES = (psutil.Error, OSError, RuntimeError, ValueError, LookupError, AttributeError, TypeError)
-"""What psutil raises where /proc is unusual (gVisor, hidepid, old kernels); NotImplementedError is a RuntimeError."""
-
 _NETWORK = Path("/sys/class/net")
-
-
-def attempt(call: Callable[[], T]) -> T | None:
-    """The call's result, None where the system does not give it."""
-    try:
-        return call()
-    except FAILURES:
-        return None
 
 
 class HostReader:

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import psutil
 
+from bsmon.telemetry.attempt import FAILURES
 from bsmon.telemetry.rates import Rates
-
-_GONE = (psutil.Error, OSError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ class ProcessTree:
         try:
             with process.oneshot():
                 times, memory = process.cpu_times(), process.memory_info()
-        except _GONE:
+        except FAILURES:
             return None, None
         rate = self._rates.per_second(process, times.user + times.system, self._clock())
         return (None if rate is None else 100 * rate), int(memory.rss)
@@ -64,10 +63,10 @@ class ProcessTree:
         """Bring the table of children up to date; False where the system does not tell."""
         try:
             found = self._descendants(exclude)
-        except _GONE:
+        except FAILURES:
             return False
         self._children = {child.pid: child for child in found}
-        self._rates.forget_except({self._own, *found}, psutil.Process)
+        self._rates.keep_only({self._own, *found})
         return True
 
     def _descendants(self, exclude: frozenset[int]) -> list[psutil.Process]:
@@ -80,7 +79,7 @@ class ProcessTree:
         known = self._children.get(pid)
         try:
             return known if known is not None and known.is_running() else psutil.Process(pid)
-        except _GONE:
+        except FAILURES:
             return None
 
 

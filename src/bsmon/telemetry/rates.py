@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Set
 
 
 class Rates:
@@ -22,7 +22,6 @@ class Rates:
             return None
         return (value - before[0]) / (time_s - before[1])
 
-    def forget_except(self, keys: set[Hashable], kind: type) -> None:
-        """Drop the keys of this type that are not among `keys`: processes that ended."""
-        for key in [key for key in self._last if isinstance(key, kind) and key not in keys]:
-            del self._last[key]
+    def keep_only(self, keys: Set[Hashable]) -> None:
+        """Forget all other counters: those of processes that ended."""
+        self._last = {key: reading for key, reading in self._last.items() if key in keys}

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from bsmon.core.records import GpuSample, HardwareSample, HostSample, TorchMemory
+from bsmon.telemetry.attempt import attempt
 from bsmon.telemetry.background import BackgroundCall
 from bsmon.telemetry.gpu_client import GpuClient, GpuReading
-from bsmon.telemetry.host import HostReader, attempt
+from bsmon.telemetry.host import HostReader
 from bsmon.telemetry.pid_namespace import pids_are_the_machines
 from bsmon.telemetry.torch_memory import read_torch_memory
 from bsmon.telemetry.visible_devices import VisibleDevices, own_uuid, same_uuid

@@ -9,8 +9,9 @@ from typing import Literal
 
 from bsmon.core.records import GpuSample
 from bsmon.telemetry import cgroup
+from bsmon.telemetry.attempt import attempt
 from bsmon.telemetry.gpu_client import GpuClient, GpuReading
-from bsmon.telemetry.host import attempt, usable_cores
+from bsmon.telemetry.host import usable_cores
 
 State = Literal["ok", "absent", "broken"]
 

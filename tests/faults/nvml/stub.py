@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import subprocess
@@ -70,9 +71,24 @@ class Control:
     def set(self, settings: Mapping[str, object]) -> None:
         """Replace all settings at once, so that no call sees half of them."""
         fresh = self.path.with_suffix(".new")
-        fresh.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
+        fresh.write_text(_lines(settings))
         fresh.replace(self.path)
 
     def environment(self, library: Path) -> dict[str, str]:
         """What a process needs in its environment to load the stub instead of a real driver."""
         return {**os.environ, "LD_LIBRARY_PATH": str(library), "FAKE_NVML": str(self.path)}
+
+
+class DirectControl:
+    """Steers the stub that this process itself has loaded, without a file: for very many calls."""
+
+    def __init__(self) -> None:
+        self._set = ctypes.CDLL("libnvidia-ml.so.1").fake_nvml_settings
+
+    def set(self, settings: Mapping[str, object]) -> None:
+        """Replace all settings."""
+        self._set(_lines(settings).encode())
+
+
+def _lines(settings: Mapping[str, object]) -> str:
+    return "".join(f"{key}={value}\n" for key, value in settings.items())

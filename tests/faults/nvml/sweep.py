@@ -1,6 +1,8 @@
-"""Runs in a process of its own, on the stub: every error code at every call, on each GPU and on all. Prints a JSON report.
+"""Runs in a process of its own, on the stub: every error code at every call, on each GPU and on all.
 
-    python -m tests.faults.nvml.sweep CONTROL_FILE [CODE ...]
+    python -m tests.faults.nvml.sweep [CODE ...]
+
+prints a JSON report: how many faults were tried, and what went wrong under which.
 """
 
 from __future__ import annotations
@@ -10,12 +12,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
-from pathlib import Path
 
 from bsmon.core.records import GpuSample
 from bsmon.telemetry.gpu_protocol import Answer, GpusUnavailable, decode_answer, encode
 from bsmon.telemetry.nvml import Nvml
-from tests.faults.nvml.stub import DEVICE_FUNCTIONS, ERROR_CODES, GLOBAL_FUNCTIONS, Control, uuid_of
+from tests.faults.nvml.stub import DEVICE_FUNCTIONS, ERROR_CODES, GLOBAL_FUNCTIONS, DirectControl, uuid_of
 
 GPUS = 2
 _NOT_CELLS = {"index", "uuid", "name", "is_mine", "own_process_bytes", "stale_s", "reasons"}
@@ -68,7 +69,7 @@ def read(reader: Nvml, own: int) -> Answer:
 
 
 @cache
-def read_healthy(control: Control, own: int, sliced: bool) -> Answer:
+def read_healthy(control: DirectControl, own: int, sliced: bool) -> Answer:
     """The machine without faults."""
     control.set(SLICED if sliced else WHOLE)
     return read(Nvml(), own)
@@ -87,7 +88,7 @@ def broken_promises(gpu: GpuSample) -> list[str]:
     return wrong
 
 
-def try_fault(control: Control, fault: Fault) -> list[str]:
+def try_fault(control: DirectControl, fault: Fault) -> list[str]:
     """Read with the fault, and without it again; the list of what went wrong."""
     healthy = read_healthy(control, fault.own, fault.healthy is SLICED)
     control.set(fault.faulty)
@@ -115,8 +116,8 @@ def _of(answer: Answer, index: int) -> list[GpuSample]:
 
 def main() -> None:
     """Try all faults; the report has the number tried and the failures."""
-    control = Control(Path(sys.argv[1]))
-    codes = [int(code) for code in sys.argv[2:]] or ERROR_CODES
+    control = DirectControl()
+    codes = [int(code) for code in sys.argv[1:]] or ERROR_CODES
     report = {str(fault): try_fault(control, fault) for fault in faults(codes)}
     print(json.dumps({"tried": len(report), "failures": {fault: wrong for fault, wrong in report.items() if wrong}}))  # noqa: T201 - the report
 

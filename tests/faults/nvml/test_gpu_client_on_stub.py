@@ -56,7 +56,9 @@ def test_reads_every_gpu_and_the_slow_numbers_only_of_the_own_one(on_stub: Contr
     assert "this run" in other.reasons["pcie_rx_bytes_s"]
 
 
-def test_old_struct_versions(old_stub: Path, control: Control, monkeypatch: pytest.MonkeyPatch, client: GpuClient) -> None:
+def test_old_struct_versions(
+    old_stub: Path, control: Control, monkeypatch: pytest.MonkeyPatch, client: GpuClient
+) -> None:
     use(old_stub, control, monkeypatch)
     gpu = first(client)
     assert (gpu.memory_used_bytes, gpu.memory_reserved_bytes) == ((1 << 30) + (512 << 20), None)

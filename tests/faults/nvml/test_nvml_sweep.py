@@ -24,7 +24,7 @@ def python(library: Path, control: Control, *arguments: str) -> str:
 
 def sweep(library: Path, control: Control, *codes: int) -> dict[str, object]:
     """The report of a sweep in a process of its own."""
-    report = python(library, control, "-m", "tests.faults.nvml.sweep", str(control.path), *map(str, codes))
+    report = python(library, control, "-m", "tests.faults.nvml.sweep", *map(str, codes))
     return dict(json.loads(report))
 
 

@@ -43,7 +43,8 @@ def test_as_cuda_reads_it(devices: str | None, expected: tuple[str, ...]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("devices", "expected"), [("MIG-bb", ("MIG-bb",)), ("MIG-aa,MIG-bb", ("MIG-aa", "MIG-bb")), ("1", (B,)), (None, UUIDS)]
+    ("devices", "expected"),
+    [("MIG-bb", ("MIG-bb",)), ("MIG-aa,MIG-bb", ("MIG-aa", "MIG-bb")), ("1", (B,)), (None, UUIDS)],
 )
 def test_slices_are_named_by_uuid_alone(devices: str | None, expected: tuple[str, ...]) -> None:
     assert visible_uuids(VisibleDevices(devices), SLICED) == expected
