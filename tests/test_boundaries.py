@@ -152,7 +152,7 @@ def test_control_a_planted_import_is_seen_in_the_interpreter(copy: Path) -> None
 def test_help_loads_no_framework(arguments: tuple[str, ...]) -> None:
     status, *modules = last_line(RUN_COMMAND, *arguments)
     assert status == "0"
-    assert set(modules) & (SCREEN | HARDWARE | {"numpy", "msgspec"}) == set()
+    assert set(modules) & (SCREEN | HARDWARE | {"numpy"}) == set()
 
 
 def test_a_config_that_cannot_be_used_is_refused_without_torch(tmp_path: Path) -> None:
