@@ -125,7 +125,7 @@ class GradientProbes:
         if not (self._is_measuring or (self.noise is not None and self.noise.is_armed)):
             return
         if all(p.grad is None for p in self._parameters):
-            self.discard()
+            self.abandoned()
             return
         try:
             with torch.no_grad():
@@ -182,8 +182,8 @@ class GradientProbes:
         if self._weight is not None:
             self._weight.restart()
 
-    def discard(self) -> None:
-        """Free what is kept of this update: it failed and will be made again, or never."""
+    def abandoned(self) -> None:
+        """Let go of every tensor of this update: it ran out of memory, and will be made again or never."""
         self._is_measuring = False
         self._forget()
         if self.noise is not None:
@@ -196,4 +196,4 @@ class GradientProbes:
     def _give_up(self, error: RuntimeError) -> None:
         """Measuring must not end a training: no memory for it, or a tensor that torch cannot do this with."""
         self.failure = f"gradients are not measured any more: {clean(str(error).partition(chr(10))[0])[:160]}"
-        self.discard()
+        self.abandoned()

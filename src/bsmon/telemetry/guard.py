@@ -9,10 +9,10 @@ from torch import Tensor
 
 
 class Untouched:
-    """`with guard:` puts random number generators back, and buffers if something changed them.
+    """`with guard:` puts random number generators back, and the first time the buffers.
 
     A backward neither draws numbers nor writes buffers, unless the model recomputes its forward in it (activation
-    checkpoints) or has a backward of its own. Buffers are copied only the first time, to see whether it does.
+    checkpoints) or has a backward of its own. Buffers are kept only the first time: it shows whether it does.
     """
 
     def __init__(self, model: torch.nn.Module) -> None:
@@ -41,7 +41,8 @@ class Untouched:
             torch.cuda.set_rng_state(state, device)
         for buffer, before, version in self._kept:
             if buffer._version != version:
-                # Through .data, because autograd would refuse a buffer that was changed under its saved version.
-                buffer.data.copy_(before)
                 self.reason = "the model changes its buffers in the backward"
+            # All of them, because BatchNorm's kernel writes its running statistics without counting a version. Through
+            # .data, because autograd would refuse a buffer that was changed under its saved version.
+            buffer.data.copy_(before)
         self._kept = []
