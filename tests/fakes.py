@@ -44,6 +44,8 @@ from bsmon.core.snapshot import (
 )
 
 GIB = 2**30
+GOOD = Level.GOOD
+NO_GPU = "No GPU: the NVIDIA driver's library is not here"
 
 
 class FakeSession:
@@ -88,7 +90,9 @@ def series(values: Sequence[float | None], *, width: float = 1.0, spread: float 
 
 def loss_curve(steps: int) -> list[float]:
     noise = random.Random(7)
-    return [0.18 + 2.1 * math.exp(-step / 60) + noise.gauss(0, 0.06) * (0.4 + math.exp(-step / 80)) for step in range(steps)]
+    return [
+        0.18 + 2.1 * math.exp(-step / 60) + noise.gauss(0, 0.16) * (0.4 + math.exp(-step / 80)) for step in range(steps)
+    ]
 
 
 def smooth(values: Sequence[float]) -> list[float]:
@@ -137,7 +141,7 @@ def training(steps: int = 315) -> Snapshot:
     seconds = max(2, steps // 4)
     every = max(1, steps // 12)
     validation: list[float | None] = [
-        smoothed * 1.08 if step % every == every - 1 else None for step, smoothed in enumerate(smooth(losses))
+        smoothed * 1.15 + 0.05 if step % every == every - 1 else None for step, smoothed in enumerate(smooth(losses))
     ]
     found = {
         "loss": series(losses),
@@ -167,20 +171,27 @@ def training(steps: int = 315) -> Snapshot:
         batch=BatchState(32, 32, 1, 1.41e-3, minimum=1, maximum=1437),
         series=found,
         gradients=GradientStats(
-            steps, 0.742, mean_abs=3.1e-4, std=1.9e-3, minimum=-0.0521, maximum=0.0634, snr=0.163, weight_norm=12.4,
+            steps,
+            0.742,
+            mean_abs=3.1e-4,
+            std=1.9e-3,
+            minimum=-0.0521,
+            maximum=0.0634,
+            snr=0.163,
+            weight_norm=12.4,
             update_ratio=1.1e-3,
         ),
         evaluation=Evaluation(steps - 20, 4, 0.2312, 0.9361, 360, 0.04),
-        hardware=HardwareSample(36.0, HOST, gpu_status="No GPU: the NVIDIA driver's library is not here", sampler_cpu_percent=0.3),
+        hardware=HardwareSample(36.0, HOST, gpu_status=NO_GPU, sampler_cpu_percent=0.3),
         advisor=AdvisorView(tree=tree(), noise_scale=NoiseScale(reason="6 of 16 probes made")),
         marks=(Mark(120, 16, 32),),
         events=(
             event(1, "digits: 1,437 training samples, cnn with 24,330 parameters"),
             event(2, "validation loss 0.61, accuracy 81.2%", kind=EventKind.EVALUATION),
-            event(6, "batch size 16 -> 32, learning rate 0.001 -> 0.00141 (sqrt)", kind=EventKind.BATCH, level=Level.GOOD),
-            event(12, "validation loss 0.2312, accuracy 93.6%", kind=EventKind.EVALUATION),
+            event(3, "batch size 16 -> 32, learning rate 0.001 -> 0.00141 (sqrt)", kind=EventKind.BATCH, level=GOOD),
+            event(4, "validation loss 0.2312, accuracy 93.6%", kind=EventKind.EVALUATION),
         ),
-    )  # fmt: skip
+    )
 
 
 def with_advice(steps: int = 315) -> Snapshot:
@@ -204,15 +215,27 @@ def with_advice(steps: int = 315) -> Snapshot:
 def on_gpu() -> Snapshot:
     base = with_advice()
     gpu = GpuSample(
-        0, "GPU-1", "NVIDIA H100 80GB HBM3", is_mine=True, memory_total_bytes=80 * GIB, memory_used_bytes=int(31.2 * GIB),
-        memory_free_bytes=int(48.8 * GIB), utilisation_percent=71.0, memory_utilisation_percent=38.0, temperature_c=61.0,
-        power_w=412.0, power_limit_w=700.0, sm_clock_mhz=1830,
-    )  # fmt: skip
+        0,
+        "GPU-1",
+        "NVIDIA H100 80GB HBM3",
+        is_mine=True,
+        memory_total_bytes=80 * GIB,
+        memory_used_bytes=int(31.2 * GIB),
+        memory_free_bytes=int(48.8 * GIB),
+        utilisation_percent=71.0,
+        memory_utilisation_percent=38.0,
+        temperature_c=61.0,
+        power_w=412.0,
+        power_limit_w=700.0,
+        sm_clock_mhz=1830,
+    )
     torch = TorchMemory(int(18.3 * GIB), int(26.0 * GIB), int(24.1 * GIB))
     history = series([60 + 25 * math.sin(second / 6) for second in range(80)], unit="%")
     return replace(
         base,
-        run=replace(base.run, name="resnet50", device="cuda:0", device_name="NVIDIA H100", precision="bf16", threads=None),
+        run=replace(
+            base.run, name="resnet50", device="cuda:0", device_name="NVIDIA H100", precision="bf16", threads=None
+        ),
         batch=BatchState(256, 64, 4, 1e-1, minimum=1, maximum=None),
         hardware=HardwareSample(36.0, HOST, gpus=(gpu,), torch=torch, sampler_cpu_percent=0.4),
         series={**base.series, "gpu_utilisation_percent": history},
@@ -222,7 +245,7 @@ def on_gpu() -> Snapshot:
 def finished() -> Snapshot:
     base = with_advice(898)
     progress = replace(base.progress, epoch=20, samples=28740, elapsed_s=83.0, eta_s=0.0)
-    done = event(14, "run finished", level=Level.GOOD)
+    done = event(5, "run finished", level=Level.GOOD)
     return replace(base, state=RunState.FINISHED, progress=progress, events=(*base.events, done))
 
 
@@ -250,16 +273,27 @@ ADVICE = Advice(
 )
 
 
-def tree() -> tuple[TreeNode, ...]:
-    def node(name: str, question: str, answer: Answer, verdict: str, *readings: Reading, depth: int = 0, lit: bool = True) -> TreeNode:
-        reasons = "A larger batch averages more samples, so its gradient is steadier, and each update costs more."
-        return TreeNode(name, question, answer, readings, verdict, lit, depth, "C part 10", reasons)
+REASONS = "A larger batch averages more samples, so its gradient is steadier, and each update costs more."
 
+
+def tree() -> tuple[TreeNode, ...]:
+    """The path so far: stable, slow, not for want of data."""
+
+    def node(
+        question: str, answer: Answer, verdict: str, *readings: Reading, depth: int = 0, lit: bool = True
+    ) -> TreeNode:
+        return TreeNode(question.lower(), question, answer, readings, verdict, lit, depth, "C part 10", REASONS)
+
+    rise = Reading("rise", 0.4, "z", ">=", 4.0), Reading("spikes", 0.0)
     return (
-        node("unstable", "Is training unstable?", Answer.NO, "continue", Reading("rise", 0.4, "z", ">=", 4.0), Reading("spikes", 0.0)),
-        node("slow", "Is training too slow?", Answer.YES, "look at the device", Reading("cores busy", 61.0, "%", "<", 70.0)),
-        node("data", "Does it wait for data?", Answer.NO, "larger batch", Reading("waits", 2.0, "%", ">=", 20.0), depth=1),
-        node("gap", "Is validation much worse than training?", Answer.NO, "good", Reading("gap", 1.2, "%", ">=", 5.0), lit=False),
-        node("norm", "Batch normalisation?", Answer.YES, "keep the micro batch at 16 or more", Reading("micro batch", 32, "", ">=", 16), lit=False),
-        node("memory", "Is memory the limit?", Answer.UNKNOWN, "", Reading("peak", None, "bytes"), lit=False),
-    )  # fmt: skip
+        node("Is training unstable?", Answer.NO, "continue", *rise),
+        node("Is training too slow?", Answer.YES, "look at the device", Reading("cores busy", 61.0, "%", "<", 70.0)),
+        node("Does it wait for data?", Answer.NO, "larger batch", Reading("waits", 2.0, "%", ">=", 20.0), depth=1),
+        node(
+            "Is validation much worse than training?", Answer.NO, "good", Reading("gap", 1.2, "%", ">=", 5.0), lit=False
+        ),
+        node(
+            "Batch normalisation?", Answer.YES, "micro batch >= 16", Reading("micro batch", 32, "", ">=", 16), lit=False
+        ),
+        node("Is memory the limit?", Answer.UNKNOWN, "", Reading("peak", None, "bytes"), lit=False),
+    )

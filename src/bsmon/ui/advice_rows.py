@@ -21,16 +21,16 @@ def advice_rows(view: View, width: int) -> list[Row]:
     if advice is None:
         why = "The advisor has not seen enough yet." if not view.state.ended else "No advice."
         return [_title("Advice", "", width), *paragraph(why, width, Role.DIM)]
-    rows = [_title("Advice", advice.source, width), ((f"→ {clean(advice.title)}", Role.STRONG),)]
+    title: Row = ((f"→ {clean(advice.title)}", Role.STRONG),)
+    rows: list[Row] = [_title("Advice", advice.source, width), spread(title, keys_row(view), width)]
     rows += [((" " * 2, Role.INK), *row) for row in change_rows(advice, width - 2)]
     rows += paragraph(clean(advice.why), width, indent=2)
     rows.append(BLANK)
-    rows += _entry("expect", "  ".join(prediction_texts(advice.prediction)), width)
+    rows += _entry("expect", ", ".join(prediction_texts(advice.prediction)), width)
     reason = f": {clean(advice.certainty_reason)}" if advice.certainty_reason else ""
     rows += _entry("certainty", advice.certainty.value + reason, width, _CERTAINTY_ROLES[advice.certainty])
     rows += _entry("unless", clean(advice.changes_mind), width)
     rows += _entry("so far", score_text(advisor.score), width)
-    rows += [BLANK, keys_row(view)]
     return rows
 
 
@@ -38,7 +38,8 @@ def short_advice(view: View, width: int, height: int) -> list[Row]:
     """The recommendation in a few rows: the change, then why with the keys."""
     advice = view.snapshot.advisor.advice
     if advice is None:
-        return [(("No advice yet.", Role.DIM),)][:height]
+        none_yet: Row = (("No advice yet.", Role.DIM),)
+        return [none_yet][:height]
     change = change_rows(advice, width)
     title: Row = ((f"→ {clean(advice.title)}", Role.STRONG),)
     first = joined([title, *change[:1]], width) if change else title
@@ -46,7 +47,7 @@ def short_advice(view: View, width: int, height: int) -> list[Row]:
     if height <= 1:
         return [spread(first, keys, width)]
     why = paragraph(clean(advice.why), width - 2, lines=max(1, height - 2), indent=2)
-    expect = "  ".join(prediction_texts(advice.prediction))
+    expect = ", ".join(prediction_texts(advice.prediction))
     rows = [spread(first, keys, width), *why]
     if expect:
         rows.append(((shorten("  " + expect, width), Role.DIM),))
@@ -81,7 +82,7 @@ def prediction_texts(prediction: Prediction) -> list[str]:
     if prediction.samples_per_second is not None:
         texts.append(f"{numbers.compact(prediction.samples_per_second)} samples/s")
     if prediction.relative_time is not None:
-        texts.append(f"{numbers.share(prediction.relative_time)} of the time to the same loss")
+        texts.append(f"time to the same loss {prediction.relative_time:.2f}x")
     if prediction.statistical_efficiency is not None:
         texts.append(f"efficiency {prediction.statistical_efficiency:.2f}")
     if prediction.peak_bytes is not None:
@@ -128,5 +129,3 @@ def _entry(label: str, text: str, width: int, role: Role = Role.INK) -> list[Row
         return []
     wrapped = paragraph(text, max(8, width - _MARGIN), role)
     return [(((f"  {label}" if not index else "").ljust(_MARGIN), Role.DIM), *row) for index, row in enumerate(wrapped)]
-
-

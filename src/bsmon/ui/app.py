@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rich.style import Style
 from textual.app import App
 from textual.theme import Theme as TextualTheme
 
 from bsmon.core.ports import Session
-from bsmon.ui.panels.sheet import rich_styles
+from bsmon.ui.panels.sheet import Palettes, rich_styles
 from bsmon.ui.roles import Role
 from bsmon.ui.screens.run import RunScreen
 from bsmon.ui.themes import Theme
@@ -23,23 +25,22 @@ class BsmonApp(App[None]):
 
     ENABLE_COMMAND_PALETTE = False
     ALLOW_SELECT = False
-    CSS = "Screen { background: $background; color: $foreground; }"
 
     def __init__(self, session: Session, *, theme: Theme, frames_per_second: float = 2.0) -> None:
         super().__init__()
         self.animation_level = "none"
         self._session = session
         self._frames_per_second = frames_per_second
-        self._palette = rich_styles(theme.styles)
-        self.register_theme(_textual_theme(theme, self._palette))
+        self._palettes = Palettes(rich_styles(theme.styles, theme.background), rich_styles(theme.styles, theme.raised))
+        self.register_theme(_textual_theme(theme, self._palettes.page))
         self.theme = theme.name
 
     def get_default_screen(self) -> RunScreen:
         """The run screen; dialogs go above it."""
-        return RunScreen(self._session, self._palette, frames_per_second=self._frames_per_second)
+        return RunScreen(self._session, self._palettes, frames_per_second=self._frames_per_second)
 
 
-def _textual_theme(theme: Theme, palette: dict[str, Style]) -> TextualTheme:
+def _textual_theme(theme: Theme, palette: Mapping[str, Style]) -> TextualTheme:
     """What textual itself draws: the background, and the frames of the dialogs."""
 
     def colour(role: Role) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from bsmon.core.snapshot import Mark, Series
 from bsmon.ui.numbers import compact
@@ -16,6 +17,8 @@ from bsmon.ui.scales import Scale, round_step, settle
 
 _EMPTY = 0x2800
 _DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))  # left and right column of a cell, from the top
+# _MASKS[side][first][last]: the dots from `first` to `last`, counted from the top of a cell.
+_MASKS = tuple(tuple(tuple(sum(dots[first : last + 1]) for last in range(4)) for first in range(4)) for dots in _DOTS)
 _FEWEST_COLUMNS = 32  # a run's first steps are not stretched further than to this many columns
 _MARK = "┊"
 
@@ -69,20 +72,25 @@ def column_width(lines: Sequence[Line], columns: int) -> float:
 
 def columns_of(series: Series, width: float, columns: int) -> dict[int, Column]:
     """What each column of dots covers: column -> low, high, mean of the means. Columns without a value are absent."""
-    found: dict[int, list[float]] = {}
+    ratio = series.width / width
+    found: dict[int, Column] = {}
+    counts: dict[int, int] = {}
     for index, mean in enumerate(series.mean):
         low, high = series.low[index], series.high[index]
         if mean is None or low is None or high is None:
             continue
-        column = min(int((index + 0.5) * series.width / width), columns - 1)
+        column = min(int((index + 0.5) * ratio), columns - 1)
         seen = found.get(column)
         if seen is None:
-            found[column] = [low, high, mean, 1]
-            continue
-        seen[0], seen[1] = min(seen[0], low), max(seen[1], high)
-        seen[2] += mean
-        seen[3] += 1
-    return {column: (low, high, total / n) for column, (low, high, total, n) in found.items()}
+            found[column], counts[column] = (low, high, mean), 1
+        else:
+            n = counts[column] = counts[column] + 1
+            found[column] = (
+                low if low < seen[0] else seen[0],
+                high if high > seen[1] else seen[1],
+                seen[2] + (mean - seen[2]) / n,
+            )
+    return found
 
 
 class Canvas:
@@ -95,9 +103,10 @@ class Canvas:
 
     def vertical(self, column: int, top: int, bottom: int, role: str) -> None:
         """Dots in one column of dots, from row of dots `top` to `bottom`, both included."""
-        cell, dots = column // 2, _DOTS[column % 2]
-        for row in range(top // 4, bottom // 4 + 1):
-            bits = sum(dots[dot] for dot in range(max(0, top - 4 * row), min(3, bottom - 4 * row) + 1))
+        cell, masks = column // 2, _MASKS[column % 2]
+        first, last = top // 4, bottom // 4
+        for row in range(first, last + 1):
+            bits = masks[top % 4 if row == first else 0][bottom % 4 if row == last else 3]
             if self.roles[row][cell] == role:
                 bits |= self.bits[row][cell]
             self.bits[row][cell], self.roles[row][cell] = bits, role
@@ -114,31 +123,35 @@ def draw_line(canvas: Canvas, line: Line, scale: Scale, width: float) -> None:
     """Draw one series; `width` is the x that a column of dots covers."""
     columns = columns_of(line.series, width, canvas.width * 2)
     reach = max(1, round(line.series.width / width))  # columns from one bin to the next
-    last = canvas.height * 4 - 1
-
-    def row(value: float) -> int:
-        place = 0.0 if scale.log and value <= 0 else scale.position(value)
-        return round((1 - min(1.0, max(0.0, place))) * last)
-
-    before: tuple[int, int] | None = None
+    last_row = canvas.height * 4 - 1
+    place = scale.placer(last_row)
+    previous: tuple[int, int] | None = None
     for column, (low, high, mean) in sorted(columns.items()):
-        here = row(mean)
-        if before is not None and (line.bridge or column - before[0] <= reach):
-            _join(canvas, before, (column, here), line.role)
-        top, bottom = (row(high), row(low)) if line.band else (here, here)
+        here = place(mean)
+        top, bottom = (place(high), place(low)) if line.band else (here, here)
+        if previous is not None and (line.bridge or column - previous[0] <= reach):
+            _join(canvas, previous, (column, here), line.role)
+            # The last bit of the way stands in this very column.
+            beside = here if column - previous[0] > 1 else _towards(previous[1], here)
+            top, bottom = min(top, beside), max(bottom, beside)
         canvas.vertical(column, top, bottom, line.role)
-        before = (column, here)
+        previous = (column, here)
 
 
 def _join(canvas: Canvas, start: tuple[int, int], end: tuple[int, int], role: str) -> None:
-    """A line from one dot to another, drawn only right of the first one."""
+    """The line between two dots, without either; nothing left of the first one changes."""
     (x0, y0), (x1, y1) = start, end
     before = y0
-    for x in range(x0 + 1, x1 + 1):
+    for x in range(x0 + 1, x1):
         y = round(y0 + (y1 - y0) * (x - x0) / (x1 - x0))
-        towards = before if y == before else before + (1 if y > before else -1)
-        canvas.vertical(x, min(y, towards), max(y, towards), role)
+        beside = _towards(before, y)
+        canvas.vertical(x, min(y, beside), max(y, beside), role)
         before = y
+
+
+def _towards(start: int, end: int) -> int:
+    """The row next to `start` on the way to `end`."""
+    return start + (end > start) - (end < start)
 
 
 def draw_marks(cells: list[list[tuple[str, str]]], marks: Sequence[Mark], width: float) -> None:
@@ -176,26 +189,36 @@ def to_row(cells: Sequence[tuple[str, str]]) -> Row:
 
 
 def y_labels(scale: Scale, height: int) -> list[str]:
-    """A label or "" for each row. Where two would share a row, or touch, the one nearer the bottom goes."""
+    """A label or "" for each row: every tick, or every second, third, ... where they would crowd."""
+    rows = [min(height - 1, round((1 - scale.position(tick)) * (height * 4 - 1)) // 4) for tick in scale.ticks]
+    apart = 2 if height > 4 else 1
+    stride = next(
+        (n for n in range(1, len(rows)) if all(a - b >= apart for a, b in pairwise(rows[::n]))), max(1, len(rows) - 1)
+    )
     labels = [""] * height
-    for value in sorted(scale.ticks, reverse=True):
-        row = min(height - 1, round((1 - scale.position(value)) * (height * 4 - 1)) // 4)
-        crowded = height > 4 and row > 0 and labels[row - 1]
-        if not labels[row] and not crowded:
-            labels[row] = tick_label(value, scale)
+    ticks = scale.ticks[::stride]
+    for row, text in zip(rows[::stride], tick_labels(ticks, log=scale.log), strict=True):
+        labels[row] = text
     return labels
 
 
-def tick_label(value: float, scale: Scale) -> str:
-    """A tick's value with no more digits than the ticks' distance needs."""
-    if value == 0:
-        return "0"
-    if abs(value) >= 10_000:
+def tick_labels(ticks: Sequence[float], *, log: bool) -> list[str]:
+    """The ticks as text: with equally many digits, as few as tell them apart; each with its own on a log axis."""
+    span = max(map(abs, ticks), default=0.0)
+    if log:
+        return [_tick(value, [value]) for value in ticks]
+    if 0 < span < 1e-3:
+        return [f"{value:.1e}".replace("e-0", "e-") if value else "0" for value in ticks]
+    return [_tick(value, ticks) for value in ticks]
+
+
+def _tick(value: float, beside: Sequence[float]) -> str:
+    if abs(value) >= 10_000 or value == 0:
         return compact(value)
-    gap = abs(value) if scale.log or len(scale.ticks) < 2 else scale.ticks[1] - scale.ticks[0]
-    if max(abs(scale.low), abs(scale.high)) < 1e-3 or gap < 1e-5:
-        return f"{value:.1e}".replace("e-0", "e-").replace("e+0", "e")
-    digits = next((d for d in range(6) if abs(round(gap, d) - gap) <= 1e-6 * gap), 6)
+    if abs(value) < 1e-4:
+        return f"{value:.0e}".replace("e-0", "e-")
+    precision = 1e-6 * max(map(abs, beside))
+    digits = next((d for d in range(6) if all(abs(round(tick, d) - tick) <= precision for tick in beside)), 6)
     return f"{value:.{digits}f}"
 
 
@@ -241,19 +264,9 @@ def chart(
     return rows
 
 
-_BLOCKS = " ▁▂▃▄▅▆▇█"
-
-
-def sparkline(series: Series, cells: int, low: float, high: float) -> str:
-    """The means as blocks, one cell a column, from the left; columns without a value are blank."""
-    width = column_width([Line(series, "")], cells)
-    columns = columns_of(series, width, cells)
-    span = (high - low) or 1.0
-
-    def block(column: int) -> str:
-        if column not in columns:
-            return " "
-        place = min(1.0, max(0.0, (columns[column][2] - low) / span))
-        return _BLOCKS[1 + round(place * 7)]
-
-    return "".join(block(column) for column in range(max(columns, default=-1) + 1))
+def trace(series: Series, role: str, cells: int, low: float, high: float) -> Row:
+    """The means as a line one cell high, without axes, from `low` to `high`: a small history beside a number."""
+    canvas = Canvas(cells, 1)
+    line = Line(series, role, bridge=True)
+    draw_line(canvas, line, Scale(low, high if high > low else low + 1.0, ()), column_width([line], cells * 2))
+    return to_row(canvas.characters()[0])

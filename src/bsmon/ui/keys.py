@@ -19,12 +19,12 @@ class Key:
 KEYS = (
     Key("plus,equals_sign", "+", "scale_batch(2.0)", "double the batch size"),
     Key("minus,underscore", "-", "scale_batch(0.5)", "halve the batch size"),
-    Key("b", "b", "ask_batch_size", "type a batch size and see first what it will do", "size"),
-    Key("a", "a", "apply_advice", "do what the advisor recommends", "apply advice"),
+    Key("b", "b", "ask_batch_size", "type a batch size and see first what it will do", "type a size"),
+    Key("a", "a", "apply_advice", "do what the advisor recommends", "apply"),
     Key("x", "x", "dismiss_advice", "put the recommendation aside"),
     Key("space", "space", "pause", "pause before the next step, and go on again", "pause"),
     Key("e", "e", "evaluate", "run the validation set now"),
-    Key("y", "y", "toggle_log", "logarithmic charts, and linear again", "log"),
+    Key("y", "y", "toggle_log", "logarithmic charts, and linear again"),
     Key("1", "1", "maximise('loss')", "loss alone on the screen, and back"),
     Key("2", "2", "maximise('gradients')", "gradients alone"),
     Key("3", "3", "maximise('hardware')", "memory and device alone"),
@@ -36,5 +36,10 @@ KEYS = (
     Key("q,ctrl+c", "q", "quit", "quit; asks while training is unfinished", "quit"),
 )
 
-HINTS = (("+ -", "batch"), *((key.shown, key.hint) for key in KEYS if key.hint), ("1-5", "panel"))
-"""Keys and words of the bottom line, in order."""
+HINTS = (
+    ("+ -", "batch size"),
+    *((key.shown, key.hint) for key in KEYS if key.hint),
+    ("y", "log"),
+    ("1-5", "panel"),
+)
+"""Keys and words of the bottom line; the last ones go first where there is no room."""

@@ -24,8 +24,9 @@ class Place:
     height: int
 
 
-def arrange(width: int, height: int, *, maximised: str = "", banner: int = 0) -> list[Place]:
-    """Places for a terminal of this size. `banner`: rows to keep free for it below the header.
+def arrange(width: int, height: int, *, maximised: str = "", banner: int = 0, gpu: bool = False) -> list[Place]:
+    """Places for a terminal of this size. `banner`: rows to keep free for it below the header; `gpu`: the hardware
+    panel has a GPU to show.
 
     A panel that has no room is absent; no two places overlap and none leaves the screen.
     """
@@ -44,7 +45,7 @@ def arrange(width: int, height: int, *, maximised: str = "", banner: int = 0) ->
         left = inner - right - _GUTTER
         return [
             *frame,
-            *_stack(1, top, left, _left_heights(room)),
+            *_stack(1, top, left, _left_heights(room, gpu=gpu)),
             Place("advisor", 1 + left + _GUTTER, top, right, room),
         ]
     return [*frame, *_stack(1, top, inner, _single_heights(room))]
@@ -59,24 +60,29 @@ def _stack(x: int, y: int, width: int, heights: dict[str, int]) -> list[Place]:
     return places
 
 
-def _left_heights(room: int) -> dict[str, int]:
+def _left_heights(room: int, *, gpu: bool) -> dict[str, int]:
     """Loss takes what the others leave: about half."""
-    hardware = 6 if room < 34 else 8
+    hardware = min(8 if gpu else 6, max(5, room // 5))
     gradients = max(4, min(12, room * 9 // 37))
     events = max(3, min(10, room // 6))
-    return {"loss": room - hardware - gradients - events, "gradients": gradients, "hardware": hardware, "events": events}
+    return {
+        "loss": room - hardware - gradients - events,
+        "gradients": gradients,
+        "hardware": hardware,
+        "events": events,
+    }
 
 
 def _single_heights(room: int) -> dict[str, int]:
     """One column: the recommendation and the memory bar stay, then loss, then the rest as room allows."""
-    advisor, hardware = 4, 3
+    advisor, hardware = 5 if room >= 20 else 4, 3
     if room >= 34:  # tall and narrow: room for the tree
         advisor, hardware = 7 + (room - 26) // 2, 6
     events = 1 if room >= 18 else 0
     if room >= 30:
         events = 4
     left = room - advisor - hardware - events
-    gradients = 0 if left < 7 else max(3, left // 3)
+    gradients = 0 if left < 7 else max(3, left // 4)
     return {
         "loss": left - gradients,
         "gradients": gradients,

@@ -45,7 +45,7 @@ def host_memory(host: HostSample) -> Memory | None:
     run = min(host.rss_bytes or 0, used)
     parts = [
         Part("run", run, "█", Role.MEMORY_RUN),
-        Part("others", used - run, "▒", Role.MEMORY_OTHER),
+        Part("other", used - run, "▒", Role.MEMORY_OTHER),
     ]
     return Memory(total, parts)
 
@@ -62,6 +62,6 @@ def gpu_memory(gpu: GpuSample, torch: TorchMemory | None) -> Memory | None:
     parts = [
         Part("run", allocated, "█", Role.MEMORY_RUN),
         Part("cache", cache, "▓", Role.MEMORY_CACHE),
-        Part("context, others", used - allocated - cache, "▒", Role.MEMORY_OTHER),
+        Part("other", used - allocated - cache, "▒", Role.MEMORY_OTHER),
     ]
     return Memory(total, parts)

@@ -31,7 +31,7 @@ def number(value: float | None) -> str:
     size = abs(value)
     if size == 0:
         return "0"
-    if size < 1e-3 or size >= 1e5:
+    if size < 0.01 or size >= 1e5:
         return _scientific(value, 2)
     return _three(value)
 
@@ -62,7 +62,8 @@ def size_in(value: float | None, of: float | None) -> str:
     if value is None or of is None:
         return size(value)
     scale = next((scale for scale, _ in _BINARY if abs(of) >= scale), 1)
-    return _three(value / scale) if value else "0"
+    shown = value / scale
+    return f"{shown:.{2 if shown < 10 else 1 if shown < 100 else 0}f}" if value else "0"
 
 
 def duration(seconds: float | None) -> str:

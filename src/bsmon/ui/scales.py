@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 _SHRINK_BELOW = 0.4  # of the axis; less than this in use, and the axis follows the data again
@@ -22,6 +23,20 @@ class Scale:
         if self.log:
             return math.log(value / self.low) / math.log(self.high / self.low)
         return (value - self.low) / (self.high - self.low)
+
+    def placer(self, last_row: int) -> Callable[[float], int]:
+        """A quick function from value to row, 0 at the top and `last_row` at the bottom; what is outside is clipped."""
+        low, high, log = self.low, self.high, self.log
+        factor = last_row / (math.log(high / low) if log else high - low)
+
+        def place(value: float) -> int:
+            if value <= low:
+                return last_row
+            if value >= high:
+                return 0
+            return last_row - round((math.log(value / low) if log else value - low) * factor)
+
+        return place
 
 
 def settle(previous: Scale | None, low: float, high: float, *, log: bool = False) -> Scale:
@@ -47,7 +62,7 @@ def _linear(low: float, high: float) -> Scale:
     if high - low <= 1e-9 * max(abs(low), abs(high)):  # one value: room on both sides of it
         margin = abs(high) / 2 or 1.0
         low, high = low - margin, high + margin
-    step = round_step(high - low, 4)
+    step = round_step(high - low, 6)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     ticks = tuple(float(f"{step * index:.12g}") for index in range(first, last + 1))
     return Scale(min(ticks[0], low), max(ticks[-1], high), ticks)

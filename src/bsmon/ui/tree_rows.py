@@ -8,7 +8,7 @@ from enum import IntEnum
 from bsmon.core.advice import Answer, Reading, TreeNode
 from bsmon.core.text import clean
 from bsmon.ui import numbers
-from bsmon.ui.roles import Role, Row
+from bsmon.ui.roles import Role, Row, Run
 from bsmon.ui.rows import paragraph, row_width, shorten, spread, wrap
 
 _ANSWER_ROLES = {Answer.YES: Role.ACCENT, Answer.NO: Role.INK, Answer.UNKNOWN: Role.DIM}
@@ -29,9 +29,10 @@ def tree_rows(tree: Sequence[TreeNode], width: int, detail: Detail) -> list[Row]
     number = 0
     for index, node in enumerate(tree):
         number += node.depth == 0
-        last = index == len(tree) - 1
         label = f"{number} " if node.depth == 0 else ""
-        rows += _node(node, label, width, detail, last=last)
+        below = [later for later in tree[index + 1 :] if later.depth == 0]
+        trunk = (" ", Role.RULE) if not below else ("│", Role.ACCENT if below[0].lit else Role.RULE)
+        rows += _node(node, label, width, detail, trunk)
     return rows
 
 
@@ -48,22 +49,21 @@ def folded_tree(tree: Sequence[TreeNode]) -> Row:
     return tuple(runs)
 
 
-def _node(node: TreeNode, label: str, width: int, detail: Detail, *, last: bool) -> list[Row]:
+def _node(node: TreeNode, label: str, width: int, detail: Detail, trunk: Run) -> list[Row]:
     sign = "●" if node.lit else "○"
-    trunk = " " if last else "│"
     line = Role.ACCENT if node.lit else Role.RULE
     if node.depth == 0:
         lead: Row = ((f"{sign} ", line), (label, Role.KEY if node.lit else Role.DIM))
-        below: Row = ((f"{trunk}   ", Role.RULE),)
+        below: Row = (trunk, ("   ", Role.RULE))
     else:
-        lead = ((f"{trunk} └ ", Role.RULE), (f"{sign} ", line))
-        below = ((f"{trunk}     ", Role.RULE),)
+        lead = (trunk, (" └ ", line), (f"{sign} ", line))
+        below = (trunk, ("     ", Role.RULE))
     question = shorten(clean(node.question), width - row_width(lead) - 9)
     answer: Row = ((node.answer.value, _answer_role(node)),)
     rows = [spread((*lead, (question, Role.INK if node.lit else Role.DIM)), answer, width)]
     inner = width - row_width(below)
     if detail >= Detail.READINGS and node.readings:
-        text = "  ".join(reading_text(reading) for reading in node.readings)
+        text = ", ".join(reading_text(reading) for reading in node.readings)
         rows += [(*below, *row) for row in paragraph(text, inner, Role.INK if node.lit else Role.DIM, lines=2)]
     if detail >= Detail.VERDICTS and node.verdict and node.lit:
         rows += [(*below, *row) for row in paragraph("→ " + clean(node.verdict), inner, Role.ACCENT)]
@@ -99,5 +99,5 @@ def _with_unit(value: float | None, unit: str) -> str:
         return numbers.interval(value)
     if unit == "samples/s":
         return f"{numbers.compact(value)} samples/s"
-    shown = numbers.count(int(value)) if value == int(value) and abs(value) < 1e6 else numbers.number(value)
+    shown = numbers.count(int(value)) if value == int(value) and abs(value) < 1e6 else f"{value:.3g}"
     return f"{shown}x" if unit == "x" else shown

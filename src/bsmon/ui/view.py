@@ -29,4 +29,5 @@ class View:
         return self._own() == other._own()
 
     def _own(self) -> tuple[object, ...]:
-        return (self.stopping, self.waited_s, self.log_scale, self.drawing_percent)
+        # Not what drawing costs: that alone is no reason to draw.
+        return (self.stopping, self.waited_s, self.log_scale)

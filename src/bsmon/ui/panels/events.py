@@ -24,15 +24,16 @@ class Events(Panel):
             return event_rows(events[-1], width, 1) if events else []
         rows: list[Row] = []
         for event in reversed(events):
-            rows = event_rows(event, width, 2) + rows
-            if len(rows) >= height - 1:
+            room = height - 1 - len(rows)
+            if room <= 0:
                 break
-        return [heading(5, "Events", [], width), *(rows[-(height - 1) :] or [(("nothing yet", Role.DIM),)])]
+            rows = event_rows(event, width, min(2, room)) + rows
+        return [heading(5, "Events", [], width), *(rows or [(("nothing yet", Role.DIM),)])]
 
 
 def event_rows(event: Event, width: int, lines: int) -> list[Row]:
     """One event: time since the start, step, text; at most `lines` rows."""
-    margin = f"{numbers.duration(event.time_s):>7}  {'step ' + str(event.step) if event.step else '':<10}"
+    margin = f"{numbers.duration(event.time_s):>7}  {'step ' + numbers.compact(event.step) if event.step else '':<10}"
     text = paragraph(clean(event.text), max(8, width - _MARGIN), LEVEL_ROLES[event.level], lines=lines)
     blank = " " * _MARGIN
     return [((margin if not index else blank, Role.DIM), *row) for index, row in enumerate(text)]

@@ -31,7 +31,7 @@ class Footer(Panel):
             self.notice = None
             self.draw()
 
-    def rows(self, view: View, width: int, height: int) -> list[Row]:
+    def rows(self, view: View, width: int, height: int) -> list[Row]:  # noqa: ARG002 - cut by the base
         """One row."""
         if self.notice is not None:
             text, level = self.notice

@@ -6,12 +6,12 @@ from bsmon.core.records import GpuSample, HardwareSample
 from bsmon.core.snapshot import Snapshot
 from bsmon.core.text import clean
 from bsmon.ui import numbers
-from bsmon.ui.charts import sparkline
+from bsmon.ui.charts import trace
 from bsmon.ui.memory import Part, gpu_memory, host_memory
 from bsmon.ui.panels.header import labelled
 from bsmon.ui.panels.panel import Panel
 from bsmon.ui.roles import Role, Row
-from bsmon.ui.rows import heading, joined, shorten
+from bsmon.ui.rows import fit, heading, joined, shorten
 from bsmon.ui.view import View
 
 _LABEL = 8
@@ -28,7 +28,8 @@ class Hardware(Panel):
             waiting = (("not measured yet", Role.DIM),)
             return [heading(3, "Memory and device", [], width), waiting]
         gpu = own_gpu(hardware)
-        title = heading(3, "Memory and device", [_whose(hardware, gpu, width - 24)], width)
+        facts = [_whose(hardware, gpu, width - 24), *(_folded_facts(gpu) if gpu is not None and height <= 3 else [])]
+        title = heading(3, "Memory and device", facts, width)
         rows = [title, *_memory(hardware, gpu, snapshot, width)]
         if gpu is not None:
             rows += [_gpu_row(gpu, snapshot, width), *_gpu_notes(gpu, width)]
@@ -70,7 +71,10 @@ def _memory(hardware: HardwareSample, gpu: GpuSample | None, snapshot: Snapshot,
     free = (("░ ", Role.RULE), ("free ", Role.DIM), (f"{numbers.size_in(measured.free, total)} ", Role.INK))
     of: Row = (("of ", Role.DIM), (numbers.size(total), Role.INK))
     rows = [(*_label("memory"), *bar, (used, _fullness(measured.used / total)))]
-    return [*rows, ((" " * _LABEL, Role.INK), *joined([*legend, (*free, *of), *_forecast(snapshot)], width - _LABEL))]
+    return [
+        *rows,
+        ((" " * _LABEL, Role.INK), *joined([*legend, (*free, *of), *_forecast(snapshot)], width - _LABEL, "  ")),
+    ]
 
 
 def _fullness(share: float) -> Role:
@@ -98,13 +102,25 @@ def _whose(hardware: HardwareSample, gpu: GpuSample | None, width: int) -> Row:
     return ((shorten(status, width), Role.DIM),)
 
 
+def _folded_facts(gpu: GpuSample) -> list[Row]:
+    """What the GPU's own row would say, where there is no room for it."""
+    facts: list[Row] = [labelled("busy", numbers.percent(gpu.utilisation_percent), Role.STRONG)]
+    return facts if gpu.temperature_c is None else [*facts, _degrees(gpu)]
+
+
+def _degrees(gpu: GpuSample) -> Row:
+    if gpu.temperature_c is None:
+        return labelled("", numbers.UNKNOWN)[1:]
+    return ((f"{gpu.temperature_c:.0f} °C", Role.WARNING if gpu.temperature_c >= _HOT_C else Role.INK),)
+
+
 def _history(snapshot: Snapshot, name: str, cells: int, high: float | None = None) -> Row:
     series = snapshot.series.get(name)
     values = [value for value in series.mean if value is not None] if series is not None else []
     if series is None or not values:
         return ((" " * cells, Role.INK),)
-    top = max(values) if high is None else high
-    return ((sparkline(series, cells, 0.0, top).ljust(cells), Role.GRADIENT),)
+    top = max(values) * 1.1 if high is None else high
+    return fit(trace(series, Role.GRADIENT, cells, 0.0, top), cells)
 
 
 def _cells(width: int) -> int:
@@ -112,15 +128,13 @@ def _cells(width: int) -> int:
 
 
 def _gpu_row(gpu: GpuSample, snapshot: Snapshot, width: int) -> Row:
-    hot = gpu.temperature_c is not None and gpu.temperature_c >= _HOT_C
-    degrees = numbers.UNKNOWN if gpu.temperature_c is None else f"{gpu.temperature_c:.0f} °C"
     power = numbers.UNKNOWN if gpu.power_w is None else f"{gpu.power_w:.0f}"
     limit = "" if gpu.power_limit_w is None else f" of {gpu.power_limit_w:.0f}"
     clock = numbers.UNKNOWN if gpu.sm_clock_mhz is None else f"{gpu.sm_clock_mhz} MHz"
     parts: list[Row] = [
-        (*_history(snapshot, "gpu_utilisation_percent", _cells(width), 100.0), (" ", Role.INK)),
+        _history(snapshot, "gpu_utilisation_percent", _cells(width), 100.0),
         ((f"{numbers.percent(gpu.utilisation_percent):>5}", Role.STRONG), (" busy", Role.DIM)),
-        ((degrees, Role.WARNING if hot else Role.INK),),
+        _degrees(gpu),
         ((f"{power}{limit} W", Role.INK),),
         labelled("clock", clock),
     ]
@@ -145,7 +159,7 @@ def _host_row(hardware: HardwareSample, snapshot: Snapshot, width: int) -> Row:
     run_cores = None if host.cpu_percent is None else host.cpu_percent / 100
     workers = [] if not host.workers_cpu_percent else [labelled("workers", numbers.percent(host.workers_cpu_percent))]
     parts: list[Row] = [
-        (*_history(snapshot, "cpu_percent", _cells(width)), (" ", Role.INK)),
+        _history(snapshot, "cpu_percent", _cells(width)),
         labelled("run", (numbers.UNKNOWN if run_cores is None else f"{run_cores:.1f}") + cores),
         labelled("machine", numbers.percent(host.machine_cpu_percent)),
         labelled("load", load, Role.WARNING if busy else Role.INK),
@@ -158,10 +172,10 @@ def _speed_row(snapshot: Snapshot, width: int) -> Row:
     progress = snapshot.progress
     waits = progress.data_wait_share is not None and progress.data_wait_share >= 0.1
     parts: list[Row] = [
-        (*_history(snapshot, "samples_per_second", _cells(width)), (" ", Role.INK)),
+        _history(snapshot, "samples_per_second", _cells(width)),
         ((numbers.compact(progress.samples_per_second), Role.STRONG), (" samples/s", Role.DIM)),
         labelled("step", numbers.interval(progress.step_s)),
-        labelled("waits for data", numbers.share(progress.data_wait_share), Role.WARNING if waits else Role.INK),
+        labelled("data wait", numbers.share(progress.data_wait_share), Role.WARNING if waits else Role.INK),
     ]
     return (*_label("speed"), *joined(parts, width - _LABEL, "  "))
 
@@ -169,9 +183,11 @@ def _speed_row(snapshot: Snapshot, width: int) -> Row:
 def _host_memory_row(hardware: HardwareSample, snapshot: Snapshot, width: int) -> Row:
     host = hardware.host
     parts: list[Row] = [
-        (*_history(snapshot, "rss_bytes", _cells(width)), (" ", Role.INK)),
+        _history(snapshot, "rss_bytes", _cells(width)),
         labelled("run", numbers.size(host.rss_bytes)),
-        labelled("available", f"{numbers.size(host.memory_available_bytes)} of {numbers.size(host.memory_total_bytes)}"),
+        labelled(
+            "available", f"{numbers.size(host.memory_available_bytes)} of {numbers.size(host.memory_total_bytes)}"
+        ),
     ]
     return (*_label("host"), *joined(parts, width - _LABEL, "  "))
 

@@ -21,10 +21,14 @@ _STATES: dict[RunState, tuple[str, Role]] = {
 }
 
 
+_WIDE = 100
+_BAR_LEAST = 17  # cells kept for the progress bar before less telling facts get any
+
+
 class Header(Panel):
     """Always on the screen, whatever its size."""
 
-    def rows(self, view: View, width: int, height: int) -> list[Row]:
+    def rows(self, view: View, width: int, height: int) -> list[Row]:  # noqa: ARG002 - cut by the base
         """Two rows."""
         inner = width - 2
         return [_indent(_first(view, inner)), _indent(_second(view, inner))]
@@ -43,7 +47,7 @@ def batch_row(view: View) -> Row:
     """The batch size in force, and after an arrow the one that was asked for."""
     batch = view.snapshot.batch
     if batch is None:
-        return ((" batch – ", Role.BADGE),)
+        return ()
     row: Row = ((f" batch {numbers.count(batch.batch_size)} ", Role.BADGE),)
     if batch.pending is not None and batch.pending != batch.batch_size:
         row = (*row, (f" → {numbers.count(batch.pending)} …", Role.WARNING))
@@ -83,7 +87,7 @@ def _of(value: int, total: int | None) -> str:
 def _device(snapshot: Snapshot) -> str:
     run = snapshot.run
     precision = "" if run.precision == "fp32" else f", {run.precision}"
-    threads = f", {run.threads} threads" if run.threads and run.device == "cpu" else ""
+    threads = f", {run.threads} thread{'s' * (run.threads > 1)}" if run.threads and run.device == "cpu" else ""
     named = f"{run.device} {run.device_name}" if run.device != "cpu" else run.device
     return clean(f"{named.strip()}{threads}{precision}")
 
@@ -92,16 +96,17 @@ def _second(view: View, width: int) -> Row:
     batch, progress = view.snapshot.batch, view.snapshot.progress
     left = [batch_row(view)]
     if batch is not None:
-        left += [labelled("learning rate", numbers.learning_rate(batch.learning_rate)), *_accumulation(batch)]
+        label = "learning rate" if width >= _WIDE else "LR"
+        left += [labelled(label, numbers.learning_rate(batch.learning_rate)), *_accumulation(batch)]
     row = joined(left, width)
     right = [
         labelled("", f"{numbers.compact(progress.samples_per_second)} samples/s", Role.STRONG)[1:],
-        labelled("elapsed", numbers.duration(progress.elapsed_s)),
         *([] if view.state.ended else [labelled("left", numbers.duration(progress.eta_s))]),
+        labelled("elapsed", numbers.duration(progress.elapsed_s)),
     ]
-    facts = joined(right, width - row_width(row) - 3) if view.state is not RunState.STARTING else ()
-    space = width - row_width(row) - row_width(facts) - 4
-    bar = _bar(view.snapshot, min(space, 60)) if space >= 14 else ()
+    facts = joined(right, width - row_width(row) - _BAR_LEAST - 3) if view.state is not RunState.STARTING else ()
+    space = width - row_width(row) - row_width(facts) - 6
+    bar = _bar(view.snapshot, min(space, 60)) if space >= _BAR_LEAST - 3 else ()
     return spread((*row, ("   ", Role.INK), *bar), facts, width)
 
 

@@ -45,7 +45,9 @@ def _facts(snapshot: Snapshot) -> list[Row]:
     facts: list[Row] = []
     for name, label, role in (("loss_smoothed", "smoothed", Role.SMOOTHED), ("loss", "batch", Role.RAW)):
         if name in snapshot.series:
-            facts.append((("━ ", role), (f"{label} ", Role.DIM), (numbers.number(snapshot.series[name].last), Role.INK)))
+            facts.append(
+                (("━ ", role), (f"{label} ", Role.DIM), (numbers.number(snapshot.series[name].last), Role.INK))
+            )
     evaluation = snapshot.evaluation
     if evaluation is not None:
         value = numbers.number(evaluation.loss)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
 
 from rich.segment import Segment
@@ -15,9 +16,18 @@ from bsmon.ui.roles import BLANK, Role, Row
 from bsmon.ui.rows import fit
 
 
-def rich_styles(styles: Mapping[Role, str]) -> dict[str, Style]:
-    """A theme's styles, parsed once."""
-    return {role.value: Style.parse(text) for role, text in styles.items()}
+@dataclass(frozen=True, slots=True)
+class Palettes:
+    """Every role's style, on the page and on the raised surface of a dialog."""
+
+    page: Mapping[str, Style]
+    raised: Mapping[str, Style]
+
+
+def rich_styles(styles: Mapping[Role, str], background: str) -> dict[str, Style]:
+    """A theme's styles on a background (#rrggbb, or "" for the terminal's own), parsed once."""
+    base = Style(bgcolor=background or None)
+    return {role.value: base + Style.parse(text) for role, text in styles.items()}
 
 
 def changed_rows(old: Sequence[Row], new: Sequence[Row]) -> list[tuple[int, int]]:

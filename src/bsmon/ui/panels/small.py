@@ -15,7 +15,7 @@ from bsmon.ui.view import View
 class Small(Panel):
     """Plain lines, cut at whatever size there is."""
 
-    def rows(self, view: View, width: int, height: int) -> list[Row]:
+    def rows(self, view: View, width: int, height: int) -> list[Row]:  # noqa: ARG002 - cut by the base
         """The most telling first."""
         snapshot = view.snapshot
         loss = snapshot.series.get("loss_smoothed")

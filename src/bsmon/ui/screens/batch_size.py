@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from rich.style import Style
 from textual import events
@@ -32,7 +33,7 @@ _LONGEST = 12
 class BatchSizeScreen(Dialog[SetBatchSize | None]):
     """Digits are typed, up and down choose the learning rate's rule, enter applies."""
 
-    BINDINGS: list[BindingType] = [  # noqa: RUF012 - textual's own type
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,ctrl+c", "cancel", show=False),
         Binding("enter", "apply", show=False),
         Binding("backspace", "erase", show=False),

@@ -54,4 +54,3 @@ class Dialog(ModalScreen[Answer]):
         rows = self.content(width - _FRAME)
         self._sheet.styles.width, self._sheet.styles.height = width, len(rows) + 4
         self._sheet.put(rows)
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from rich.style import Style
 from textual.binding import Binding, BindingType
@@ -21,7 +22,7 @@ _LEGEND = (
 class HelpScreen(Dialog[None]):
     """Any of its keys closes it."""
 
-    BINDINGS: list[BindingType] = [Binding("escape,question_mark,q,enter,space,ctrl+c", "close", show=False)]  # noqa: RUF012 - textual's own type
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,question_mark,q,enter,space,ctrl+c", "close", show=False)]
 
     def __init__(self, styles: Mapping[str, Style]) -> None:
         super().__init__(styles, "Keys")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from rich.style import Style
 from textual.binding import Binding, BindingType
@@ -30,7 +31,7 @@ _LEAVE = ("l", "leave at once", "Does not wait for the step to end. For a run th
 class QuitScreen(Dialog[Stop | Leave | None]):
     """Each choice with its consequence. A run that is stopping already can also be left at once."""
 
-    BINDINGS: list[BindingType] = [  # noqa: RUF012 - textual's own type
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s,enter", "stop(False)", show=False),
         Binding("e", "stop(True)", show=False),
         Binding("k,escape,q", "keep", show=False),

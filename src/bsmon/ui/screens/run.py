@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
 
-from rich.style import Style
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.layout import Layout
@@ -24,13 +23,17 @@ from bsmon.ui.panels.banner import Banner
 from bsmon.ui.panels.events import Events
 from bsmon.ui.panels.footer import Footer
 from bsmon.ui.panels.gradients import Gradients
-from bsmon.ui.panels.hardware import Hardware
+from bsmon.ui.panels.hardware import Hardware, own_gpu
 from bsmon.ui.panels.header import Header
 from bsmon.ui.panels.loss import Loss
 from bsmon.ui.panels.panel import Panel
+from bsmon.ui.panels.sheet import Palettes
 from bsmon.ui.panels.small import Small
 from bsmon.ui.screens.run_layout import RunLayout
 from bsmon.ui.view import View
+
+if TYPE_CHECKING:
+    from bsmon.ui.screens.quit import Leave
 
 _TELLING = (EventKind.REFUSED, EventKind.BATCH, EventKind.LEARNING_RATE, EventKind.MEMORY, EventKind.CHECKPOINT)
 _PANELS = (Header, Banner, Loss, Gradients, Hardware, Advisor, Events, Footer, Small)
@@ -39,19 +42,20 @@ _PANELS = (Header, Banner, Loss, Gradients, Hardware, Advisor, Events, Footer, S
 class RunScreen(Screen[None]):
     """Panels show; this screen decides what a key does in the run's present state."""
 
-    DEFAULT_CSS = "RunScreen { overflow: hidden; }"
-    BINDINGS: list[BindingType] = [Binding(key.names, key.action, key.help, show=False) for key in KEYS]  # noqa: RUF012 - textual's own type
+    DEFAULT_CSS = "RunScreen { overflow: hidden; background: $background; color: $foreground; }"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding(key.names, key.action, key.help, show=False) for key in KEYS]
 
-    def __init__(self, session: Session, styles: Mapping[str, Style], *, frames_per_second: float) -> None:
+    def __init__(self, session: Session, palettes: Palettes, *, frames_per_second: float) -> None:
         super().__init__()
         self._session = session
-        self._palette = styles
+        self._palettes = palettes
         self._pace = Pace(frames_per_second)
         self._layout_object = RunLayout(self._places)
         self._view: View | None = None
         self._began = time.monotonic()
         self._drawn_at = (time.monotonic(), time.thread_time())
         self._drawing_percent: int | None = None
+        self._arranged_for = (False, False)  # (the run has ended, it trains on a GPU)
         self._maximised = ""
         self._last_maximised = "loss"
         self._events_seen: int | None = None
@@ -66,7 +70,7 @@ class RunScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """All panels; the layout leaves out what has no place."""
         for kind in _PANELS:
-            yield kind(self._palette, id=kind.__name__.lower())
+            yield kind(self._palettes.page, id=kind.__name__.lower())
 
     def on_mount(self) -> None:
         """The first frame, and from then on one after the other."""
@@ -105,9 +109,11 @@ class RunScreen(Screen[None]):
             self._show(view)
 
     def _show(self, view: View) -> None:
-        ended_now = view.state.ended and (self._view is None or not self._view.state.ended)
         self._view = view
-        if ended_now:
+        hardware = view.snapshot.hardware
+        wanted = (view.state.ended, hardware is not None and own_gpu(hardware) is not None)
+        if wanted != self._arranged_for:
+            self._arranged_for = wanted
             self.refresh(layout=True)
         self._tell_events(view)
         with self.app.batch_update():
@@ -115,8 +121,9 @@ class RunScreen(Screen[None]):
                 panel.show(view)
 
     def _places(self, width: int, height: int) -> list[Place]:
-        ended = self._view is not None and self._view.state.ended
-        return arrange(width, height, maximised=self._maximised, banner=BANNER_HEIGHT if ended else 0)
+        ended, gpu = self._arranged_for
+        banner = BANNER_HEIGHT if ended else 0
+        return arrange(width, height, maximised=self._maximised, banner=banner, gpu=gpu)
 
     def _tell_events(self, view: View) -> None:
         """Say at the bottom what came of a command, and what went wrong; not what was before this screen."""
@@ -162,7 +169,7 @@ class RunScreen(Screen[None]):
             return
         from bsmon.ui.screens.batch_size import BatchSizeScreen
 
-        self.app.push_screen(BatchSizeScreen(self._session, self._palette), self._ask_if_any)
+        self.app.push_screen(BatchSizeScreen(self._session, self._palettes.raised), self._ask_if_any)
 
     def _ask_if_any(self, command: Command | None) -> None:
         if command is not None:
@@ -219,7 +226,7 @@ class RunScreen(Screen[None]):
         """The key table."""
         from bsmon.ui.screens.help import HelpScreen
 
-        self.app.push_screen(HelpScreen(self._palette))
+        self.app.push_screen(HelpScreen(self._palettes.raised))
 
     def action_quit(self) -> None:
         """Leave at once when the run has ended, else ask."""
@@ -228,9 +235,9 @@ class RunScreen(Screen[None]):
             return
         from bsmon.ui.screens.quit import QuitScreen
 
-        self.app.push_screen(QuitScreen(self._palette, stopping=self._leaving), self._quit)
+        self.app.push_screen(QuitScreen(self._palettes.raised, stopping=self._leaving), self._quit)
 
-    def _quit(self, choice: Stop | str | None) -> None:
+    def _quit(self, choice: Stop | Leave | None) -> None:
         if isinstance(choice, Stop):
             self._leaving = True
             self._ask(choice)

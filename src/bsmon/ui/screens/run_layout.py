@@ -19,7 +19,13 @@ class RunLayout(Layout):
     def __init__(self, places: Callable[[int, int], list[Place]]) -> None:
         self._places = places
 
-    def arrange(self, parent: Widget, children: list[Widget], size: Size, greedy: bool = True) -> ArrangeResult:
+    def arrange(
+        self,
+        parent: Widget,  # noqa: ARG002 - textual's signature
+        children: list[Widget],
+        size: Size,
+        greedy: bool = True,  # noqa: ARG002 - textual's signature
+    ) -> ArrangeResult:
         """Textual's question: where each child stands."""
         panels = {child.id: child for child in children}
         return [
