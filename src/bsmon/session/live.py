@@ -115,9 +115,10 @@ class LiveSession:
             advise = time.monotonic() - advised_at >= _ADVISE_EVERY_S
             advised_at = time.monotonic() if advise else advised_at
             self._fold(advise=advise)
-        sampler.stop()
         self._fold(advise=True)
         self.ended.set()
+        # Last, because a driver that hangs may take seconds to be let go of.
+        sampler.stop()
 
     def _fold(self, *, advise: bool) -> None:
         with self._lock:
