@@ -14,6 +14,7 @@ UNSUPPORTED = re.compile(
     rb"|\x1b\[[0-9;]*t|\x1b[P_^X].*?(?:\x1b\\|\x07)",
     re.DOTALL,
 )
+ALTERNATE_SCREEN = re.compile(rb"(\x1b\[\?1049[hl])")
 INCOMPLETE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*|[P_^X\]][^\x07\x1b]*\x1b?|[ -/]*)?\Z")
 PRIVATE_MODES = re.compile(rb"\x1b\[\?([0-9;]+)([hl])")
 KITTY_KEYBOARD = re.compile(rb"\x1b\[([<>])[0-9;]*u")
@@ -21,11 +22,14 @@ ON_AT_START = frozenset({7, 25})  # line wrapping and the cursor
 
 
 class Emulator:
-    """What stands on a screen of `columns` x `rows` after the bytes fed so far."""
+    """What stands on a screen of `columns` x `rows` after the bytes fed so far.
+
+    As in a real terminal, a full-screen program draws on an alternate screen, and what stood before is back afterwards.
+    """
 
     def __init__(self, columns: int, rows: int) -> None:
-        self._screen = pyte.Screen(columns, rows)
-        self._stream = pyte.Stream(self._screen)
+        self._normal, self._alternate = pyte.Screen(columns, rows), pyte.Screen(columns, rows)
+        self._screen = self._normal
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._held = b""
 
@@ -35,11 +39,16 @@ class Emulator:
         tail = INCOMPLETE.search(data)
         cut = tail.start() if tail else len(data)
         self._held = data[cut:]
-        self._stream.feed(self._decoder.decode(UNSUPPORTED.sub(b"", data[:cut])))
+        for part in ALTERNATE_SCREEN.split(data[:cut]):
+            if ALTERNATE_SCREEN.fullmatch(part):
+                self._switch(alternate=part.endswith(b"h"))
+            else:
+                pyte.Stream(self._screen).feed(self._decoder.decode(UNSUPPORTED.sub(b"", part)))
 
     def resize(self, columns: int, rows: int) -> None:
         """Change the size, keeping what fits."""
-        self._screen.resize(rows, columns)
+        for screen in (self._normal, self._alternate):
+            screen.resize(rows, columns)
 
     @property
     def lines(self) -> list[str]:
@@ -50,6 +59,10 @@ class Emulator:
     def cursor(self) -> tuple[int, int]:
         """Column and row of the cursor, counted from 0."""
         return self._screen.cursor.x, self._screen.cursor.y
+
+    def _switch(self, *, alternate: bool) -> None:
+        self._screen = self._alternate if alternate else self._normal
+        self._alternate.reset()
 
 
 def answers(data: bytes, cursor: tuple[int, int]) -> bytes:

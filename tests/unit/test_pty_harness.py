@@ -180,6 +180,14 @@ def test_a_character_cut_in_two_is_whole_again() -> None:
     assert emulator.lines[0] == "é"
 
 
+def test_what_stood_before_a_full_screen_program_is_back_after_it() -> None:
+    emulator = Emulator(20, 2)
+    emulator.feed(b"$ bsmon\x1b[?1049h\x1b[Hfull screen")
+    assert emulator.lines[0] == "full screen"
+    emulator.feed(b"\x1b[?1049l bye")
+    assert emulator.lines[0] == "$ bsmon bye"
+
+
 def test_queries_are_answered() -> None:
     assert answers(b"\x1b[6n", (4, 2)) == b"\x1b[3;5R"
     assert answers(b"\x1b[c\x1b[?2026$p", (0, 0)) == b"\x1b[?62;c\x1b[?2026;2$y"
