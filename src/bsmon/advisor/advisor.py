@@ -12,6 +12,7 @@ from bsmon.core.advice import Action, Advice, AdvisorView
 WINDOWS = 3
 # These verdicts are tests over many steps already, and cannot wait.
 AT_ONCE = frozenset({"stability"})
+SETTLING_STEPS = 200  # after an applied change: the verdicts still rest on steps before it
 DISMISSED_STEPS = 500  # at the least; a dismissal lasts until the run is twice as long
 
 Key = tuple[str, Action, int]
@@ -32,6 +33,7 @@ class Advisor:
         self._windows = 0
         self._dismissal: _Dismissal | None = None
         self._shown: Advice | None = None
+        self._quiet_until = 0
 
     def look(self, evidence: Evidence, limits: Limits) -> AdvisorView:
         """The view for this window: advice that has held for three of them, or to keep the present size."""
@@ -39,6 +41,8 @@ class Advisor:
         view = assess(evidence, limits)
         advice = view.advice
         until = ""
+        if advice is not None and evidence.step < self._quiet_until:
+            advice = keep(evidence, list(view.tree))
         if advice is not None and advice.action is not Action.KEEP:
             until = self._dismissed(key(advice), evidence.step)
             if until or not self._holds(key(advice)):
@@ -47,6 +51,16 @@ class Advisor:
             self._candidate = None
         self._shown = advice
         return replace(view, advice=advice, score=self.scores.score, dismissed_until=until)
+
+    def applied(self, advice: Advice, step: int) -> None:
+        """The recommendation was followed at this step: its prediction is scored, and nothing is said for a while.
+
+        Otherwise one bad stretch would lower the learning rate again at every window. Where the advice mends the
+        loss (node "stability" or "barely_moving"), call `LossHealth.restart`, too.
+        """
+        self.scores.applied(advice)
+        self._quiet_until = step + SETTLING_STEPS
+        self._candidate = None
 
     def dismiss(self, step: int) -> str:
         """Put the shown recommendation aside; the sentence says until when, and is empty where there is none."""

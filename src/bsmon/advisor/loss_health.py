@@ -51,11 +51,23 @@ class LossHealth:
     """Feed every step's loss and every evaluation; `health()` gives the verdicts at any time."""
 
     def __init__(self) -> None:
+        self._start = _Reference(START_SAMPLES)
+        self._last_group: float | None = None
+        self._finite_left = 0
+        self._spikes = Spikes()
+        self._overfitting = Overfitting()
+        self.restart()
+
+    def restart(self) -> None:
+        """Judge the course anew from here: the learning rate or the weights were changed to mend it.
+
+        Without it a run that recovers would count as having lost its progress until it is back at its best. What the
+        loss was at the very start stays known.
+        """
         self._steps = self._samples = 0
         self._batch_size = 0
         self._block = Moments()
         self._group = Moments()
-        self._start = _Reference(START_SAMPLES)
         self._still_reference = _Reference(STILL_REFERENCE_SAMPLES)
         self._first: Moments | None = None
         self._best: Moments | None = None
@@ -66,10 +78,6 @@ class LossHealth:
         self._pending: list[Moments] = []
         self._high_groups = 0
         self._lost_times = 0
-        self._finite_left = 0
-        self._last_group: float | None = None
-        self._spikes = Spikes()
-        self._overfitting = Overfitting()
 
     def step(self, loss: float | None, batch_size: int, gradient_finite: bool = True) -> bool:
         """Take one update in; True when its loss is a spike. A loss of None was not read and is left out."""

@@ -92,6 +92,24 @@ def test_lost_progress(seed: int) -> None:
     assert found.progress_lost > 0.25
 
 
+def test_a_run_that_recovers_after_a_restart_is_not_flagged() -> None:
+    chance = random.Random(0)
+    down = [max(0.5, 2.3 - 0.01 * step) * chance.gauss(1, 0.05) for step in range(300)]
+    back = [min(2.0, 0.5 + 0.005 * step) * chance.gauss(1, 0.05) for step in range(200)]
+    again = [max(0.6, 1.5 - 0.003 * step) * chance.gauss(1, 0.05) for step in range(300)]
+    verdicts = {}
+    for restart in (False, True):
+        health, ever = LossHealth(), False
+        feed(health, down + back, 32)
+        if restart:
+            health.restart()
+        for loss in again:
+            health.step(loss, 32)
+            ever = ever or bool(health.health().lost_progress)
+        verdicts[restart] = ever
+    assert verdicts == {False: True, True: False}
+
+
 def test_above_the_start_for_good() -> None:
     chance, health = random.Random(0), LossHealth()
     feed(health, [2.0 * chance.gauss(1, 0.02), *still(chance, 200, mean=2.6)], 32)

@@ -66,6 +66,18 @@ def test_dismissed_until_a_step_or_until_it_changes() -> None:
     assert new_size(looked(advisor, replace(LARGER, step=2000), WINDOWS)) == 128
 
 
+def test_an_applied_change_is_given_time_to_settle() -> None:
+    advisor, broken = Advisor(), sick(lost_progress=True)
+    advice = looked(advisor, broken).advice
+    assert advice is not None
+    advisor.applied(advice, step=1000)
+    actions = {}
+    for step in (1000, 1199, 1200):
+        seen = looked(advisor, replace(broken, step=step)).advice
+        actions[step] = seen.action if seen is not None else None
+    assert actions == {1000: Action.KEEP, 1199: Action.KEEP, 1200: Action.LEARNING_RATE}
+
+
 def test_keeping_cannot_be_dismissed() -> None:
     advisor = Advisor()
     looked(advisor, CALM)
@@ -128,9 +140,9 @@ def test_what_was_learned_reaches_the_next_prediction() -> None:
     assert first is not None
     said = first.prediction.samples_per_second
     assert said is not None
-    advisor.scores.applied(first)
+    advisor.applied(first, step=CALM.step)
     advisor.scores.measured(samples_per_second=said / 2)
-    view = looked(advisor, LARGER)
+    view = looked(advisor, replace(LARGER, step=CALM.step + 200), WINDOWS)
     assert view.advice is not None
     assert view.advice.prediction.samples_per_second == pytest.approx(said / 2)
     assert view.score.applied == 1
