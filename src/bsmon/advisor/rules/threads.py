@@ -10,7 +10,7 @@ from bsmon.core.advice import Advice, Certainty, Reading
 LOAD_PER_CORE = 1.1  # runnable tasks a core: more than all of them busy
 VARIATION = 0.5  # standard deviation over mean of the step time: some steps wait far longer than others
 
-SOURCE = "measured on a CPU, see docs/guidelines.md"
+SOURCE = "bsmon's own, docs/guidelines.md"
 
 
 def threads(evidence: Evidence, _limits: Limits) -> Finding:
