@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from torch import nn
-from torch.optim import Optimizer
-
-from bsmon.config.sizes import parse_bytes
 from bsmon.core.commands import LearningRateRule
-from bsmon.engine.batches import Batch
-from bsmon.engine.budget import enforce_on_cuda, memory_limit
 from bsmon.engine.build import Parts
 from bsmon.engine.changes import ChangeLog
 from bsmon.engine.checkpoint import CheckpointStore
 from bsmon.engine.commander import Commander
 from bsmon.engine.controls import Bounds, Controls
-from bsmon.engine.device import autocast
 from bsmon.engine.feed import DirectFeed, Feed, WorkerFeed
-from bsmon.engine.forecast import Forecast, forecast_peak
 from bsmon.engine.keeper import StepKeeper
-from bsmon.engine.memory_guard import MemoryGuard
-from bsmon.engine.memory_model import CPU_MARGIN, CUDA_MARGIN, ForecastModel
+from bsmon.engine.memory_setup import make_memory_guard, make_peaks, memory_budget
 from bsmon.engine.plan import BatchPlan
 from bsmon.engine.probation import Probation
 from bsmon.engine.recovery import Recovery
 from bsmon.engine.resume import resume
 from bsmon.engine.saver import Saver
-from bsmon.engine.tasks.optimizers import build_optimizer
 from bsmon.engine.trainer import Trainer
 from bsmon.engine.training import Training
 from bsmon.engine.update import Updater
@@ -46,12 +35,15 @@ def assemble(parts: Parts, watch: Watch, around: Surroundings) -> Trainer:
         CheckpointStore(around.checkpoints, config.checkpoint.keep), config.checkpoint, observer, training.capture
     )
     feed = make_feed(parts)
-    memory = make_memory_guard(training, feed, around)
+    budget = memory_budget(parts)
+    memory = make_memory_guard(training, budget, observer)
+    training.controls.fit = memory.largest_micro_batch
+    peaks = make_peaks(parts, budget)
     updater = make_updater(parts, watch)
     keeper = StepKeeper(parts.model, parts.optimizer, parts.scaler)
     changes = ChangeLog(training.controls, training.capture)
     probation = Probation()
-    commander = Commander(training, changes, probation, around.mailbox, observer, saver.save_now)
+    commander = Commander(training, changes, probation, around.mailbox, observer, saver)
 
     def ran_out(micro_batch_size: int, reason: str) -> None:
         memory.ran_out(micro_batch_size, reason, training.step)
@@ -59,8 +51,8 @@ def assemble(parts: Parts, watch: Watch, around: Surroundings) -> Trainer:
 
     if around.resume:
         resume(training, saver, around.changes, observer)
-    recovery = Recovery(updater, keeper, ran_out)
-    return Trainer(training, recovery, feed, commander, probation, memory, saver, observer)
+    recovery = Recovery(updater, keeper, peaks, ran_out)
+    return Trainer(training, recovery, feed, commander, probation, memory, peaks, saver, observer)
 
 
 def make_controls(parts: Parts, around: Surroundings) -> Controls:
@@ -95,34 +87,3 @@ def make_feed(parts: Parts) -> Feed:
     if workers == 0:
         return DirectFeed(parts.data.train)
     return WorkerFeed(parts.data.train, workers, pin_memory=parts.device.type == "cuda")
-
-
-def make_memory_guard(training: Training, feed: Feed, around: Surroundings) -> MemoryGuard:
-    """The forecast of other sizes, and the limit that they are held against."""
-    parts = training.parts
-    budget = parse_bytes(parts.config.memory.budget) if parts.config.memory.budget else None
-    if budget is not None and parts.device.type == "cuda":
-        enforce_on_cuda(parts.device, budget)
-
-    def fake(rows: int) -> Forecast:
-        (sample,) = feed.take(parts.cursor, BatchPlan(1, 1))
-        return forecast_peak(parts.model, lambda model: _optimizer_for(parts, model), _step_of(parts), sample, rows)
-
-    margin = CUDA_MARGIN if parts.device.type == "cuda" else CPU_MARGIN
-    model = ForecastModel(fake, margin)
-    return MemoryGuard(training.controls, model, lambda: memory_limit(parts.device, budget), around.observer)
-
-
-def _optimizer_for(parts: Parts, model: nn.Module) -> Optimizer:
-    return build_optimizer(parts.config, model.parameters())
-
-
-def _step_of(parts: Parts) -> Callable[[nn.Module, Optimizer, Batch], None]:
-    def step(model: nn.Module, optimizer: Optimizer, batch: Batch) -> None:
-        optimizer.zero_grad(set_to_none=True)
-        with autocast(parts.device, parts.config.run.precision):
-            loss, _ = parts.objective(model, batch)
-        loss.backward()
-        optimizer.step()
-
-    return step

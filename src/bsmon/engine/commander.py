@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from bsmon.core.commands import (
     Command,
     Evaluate,
@@ -25,6 +23,7 @@ from bsmon.core.records import EventKind, Level
 from bsmon.engine.changes import ChangeLog, Undoable
 from bsmon.engine.controls import BatchChange
 from bsmon.engine.probation import PROBATION_STEPS, Probation, Verdict
+from bsmon.engine.saver import Saver
 from bsmon.engine.training import Training
 
 # A paused run looks this often whether somebody wants something; a command wakes it at once anyway.
@@ -32,7 +31,7 @@ _PAUSE_LOOK_S = 5.0
 
 
 class Commander:
-    """Carries out what a person, or the advisor, asks of a training. `save` writes a checkpoint."""
+    """Carries out what a person, or the advisor, asks of a training."""
 
     def __init__(
         self,
@@ -41,14 +40,14 @@ class Commander:
         probation: Probation,
         mailbox: Mailbox,
         observer: Observer,
-        save: Callable[[int], None],
+        saver: Saver,
     ) -> None:
         self._training = training
         self._changes = changes
         self._probation = probation
         self._mailbox = mailbox
         self._observer = observer
-        self._save = save
+        self._saver = saver
         self._evaluation_wanted = False
         self.stop: Stop | None = None
         self.is_paused = False
@@ -126,7 +125,7 @@ class Commander:
             case Evaluate():
                 self._evaluation_wanted = True
             case Save():
-                self._save(self._training.step)
+                self._saver.save_now(self._training.step)
             case Stop():
                 self.stop = command
                 when = "at the end of this epoch" if command.after_epoch else "now"
@@ -160,6 +159,7 @@ class Commander:
         self._probation.cancel()
         if weights and before.state is not None:
             training.restore(before.state)
+            self._saver.rewound()
             self._observer.rewound(training.step)
             why = f"{why}; weights, optimizer and samples are back at step {training.step:,}"
         change = training.controls.go_back(before.plan, before.base_learning_rate)

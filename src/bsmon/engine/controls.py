@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,6 +70,7 @@ class Controls:
         self.bounds = bounds
         self.rule = rule
         self.largest_micro_batch = bounds.train_samples  # lowered by what ran out of memory
+        self.fit: Callable[[int], int] = lambda batch_size: batch_size  # the largest micro batch expected to fit
         self.wanted_micro_batch: int | None = None  # the person's own choice
         self._scale = scale
         self.by_hand: set[str] = set()  # what a person set outranks the advisor until it is released
@@ -171,7 +172,8 @@ class Controls:
         self.plan = self._plan(state["batch_size"])
 
     def _plan(self, batch_size: int) -> BatchPlan:
-        return BatchPlan.within(batch_size, min(self.largest_micro_batch, self.wanted_micro_batch or batch_size))
+        wanted = self.wanted_micro_batch or self.fit(batch_size)
+        return BatchPlan.within(batch_size, min(self.largest_micro_batch, wanted))
 
 
 def check_learning_rate(value: float) -> None:

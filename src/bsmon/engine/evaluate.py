@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from bsmon.engine.batches import to_device
 from bsmon.engine.device import autocast
-from bsmon.engine.feed import load_items
+from bsmon.engine.feed import load_batch
 from bsmon.engine.tasks.objective import Objective
 
 
@@ -42,8 +42,7 @@ def evaluate(
         for part in indices.split(batch_size):
             if interrupted():
                 return None
-            fetch = getattr(dataset, "fetch", None)
-            batch = to_device(fetch(part) if fetch is not None else load_items(dataset, part), device)
+            batch = to_device(load_batch(dataset, part), device)
             with autocast(device, precision):
                 loss, output = objective(model, batch)
             total += loss.to(total.dtype) * len(part)

@@ -34,7 +34,7 @@ class DirectFeed:
 
     def __init__(self, dataset: Dataset[Any]) -> None:
         self._dataset = dataset
-        self._fetch = getattr(dataset, "fetch", None)
+        self._at_once = hasattr(dataset, "fetch")
 
     def take(self, cursor: SampleCursor, plan: BatchPlan) -> list[Batch]:
         """See Feed."""
@@ -43,19 +43,30 @@ class DirectFeed:
             return []
         sizes = plan.micro_sizes(count)
         indices = cursor.peek(count)
-        if self._fetch is not None:
-            return split(self._fetch(indices), sizes)
-        return [load_items(self._dataset, part) for part in indices.split(sizes)]
+        if self._at_once:
+            return split(load_batch(self._dataset, indices), sizes)
+        return [load_batch(self._dataset, part) for part in indices.split(sizes)]
 
     def close(self) -> None:
         """Nothing to let go of."""
 
 
-def load_items(dataset: Dataset[Any], indices: Tensor) -> Batch:
-    """One collated batch of a map-style data set; shape of the indices: (rows,)."""
+def load_batch(dataset: Dataset[Any], indices: Tensor) -> Batch:
+    """One batch of a map-style data set; shape of the indices: (rows,)."""
+    fetch = getattr(dataset, "fetch", None)
+    if fetch is not None:
+        return fetch(indices)
     wanted = indices.tolist()
     many = getattr(dataset, "__getitems__", None)
-    return default_collate(many(wanted) if many is not None else [dataset[index] for index in wanted])
+    return default_collate(many(wanted) if many is not None else [_load_item(dataset, index) for index in wanted])
+
+
+def _load_item(dataset: Dataset[Any], index: int) -> object:
+    try:
+        return dataset[index]
+    except Exception as error:
+        error.add_note(f"bsmon: the data set raised this for its sample {index}.")
+        raise
 
 
 class WorkerFeed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from bsmon.core.ports import Observer
 from bsmon.core.records import EventKind, Level
@@ -18,22 +18,38 @@ Room = Callable[[], int | None]
 
 
 class MemoryGuard:
-    """Keeps the micro batch within memory. `room` is asked at failures and every 100 steps, never in between."""
+    """Keeps the micro batch within memory.
 
-    def __init__(self, controls: Controls, model: ForecastModel, room: Room, observer: Observer) -> None:
+    `whole` forecasts updates of one micro batch, `accumulating` those of several, whose later forward passes find
+    gradients in memory. `room` is asked at changes, at failures and every 100 steps after one, never in between.
+    """
+
+    def __init__(
+        self, controls: Controls, whole: ForecastModel, accumulating: ForecastModel, room: Room, observer: Observer
+    ) -> None:
         self._controls = controls
-        self._model = model
+        self._whole = whole
+        self._accumulating = accumulating
         self._room = room
         self._observer = observer
         self._room_at_failure: int | None = None
-        self._failed: list[int] = []
+        self._failed: set[int] = set()
         self._forecasts: dict[int, MemoryForecast] = {}
+
+    def largest_micro_batch(self, batch_size: int) -> int:
+        """The largest micro batch for this batch size that is expected to fit; at least 1, all of it if unknown."""
+        room = self._room()
+        if self._whole.fits(batch_size, room) is not False:
+            return batch_size
+        found = self._accumulating.largest_that_fits(room, batch_size - 1)
+        return batch_size if found is None else max(1, found)
 
     def ran_out(self, micro_batch_size: int, reason: str, step: int) -> None:
         """This micro batch ran out of memory: fence it, and say what happens now."""
-        self._failed.append(micro_batch_size)
+        self._failed.add(micro_batch_size)
         self._room_at_failure = self._room()
-        self._model.failed(micro_batch_size)
+        self._whole.failed(micro_batch_size)
+        self._accumulating.failed(micro_batch_size)
         self._controls.fence(micro_batch_size)
         plan = self._controls.plan
         text = (
@@ -59,38 +75,43 @@ class MemoryGuard:
         if room is None or room < _ROOM_REGAINED * self._room_at_failure:
             return False
         before = self._controls.plan.micro_batch_size
-        self._controls.lift_fence()
-        self._model.unfence()
+        self._whole.unfence()
+        self._accumulating.unfence()
         self._failed.clear()
         self._room_at_failure = None
+        self._controls.lift_fence()
         after = self._controls.plan.micro_batch_size
         text = f"memory has come free: micro batch {before:,} -> {after:,}"
         self._observer.event(EventKind.MEMORY, Level.GOOD, text, step, old=before, new=after)
         self._publish()
         return True
 
-    def measured(self, micro_batch_size: int, peak_bytes: int) -> None:
-        """A step with micro batches of this size had this peak."""
-        self._model.measured(micro_batch_size, peak_bytes)
+    def measured(self, peak_bytes: int) -> None:
+        """The plan in force had this peak; forecasts are corrected by it."""
+        plan = self._controls.plan
+        model = self._whole if plan.gradient_accumulation_steps == 1 else self._accumulating
+        model.measured(plan.micro_batch_size, peak_bytes)
+        self.forecast(self._forecasts)
 
-    def forecast(self, micro_batch_sizes: list[int]) -> None:
-        """Predict the peaks at these sizes and publish them."""
-        limit = self._room()
-        for size in micro_batch_sizes:
-            view = self._model.view(size, limit)
+    def forecast(self, micro_batch_sizes: Iterable[int]) -> None:
+        """Predict the peaks of these micro batches and publish them; each new size costs a fake step."""
+        room = self._room()
+        for size in list(micro_batch_sizes):
+            view = self._whole.view(size, room)
             if view is not None:
                 self._forecasts[size] = view
         self._publish()
 
-    def largest_that_fits(self, maximum: int) -> int | None:
-        """The largest micro batch up to `maximum` that is expected to fit; None when nothing can be said."""
-        return self._model.largest_that_fits(self._room(), maximum)
-
-    @property
-    def has_failed(self) -> bool:
-        """Whether a size is fenced."""
-        return bool(self._failed)
+    def no_room(self, reason: str) -> str:
+        """Why not even one sample fits, with the numbers that are known."""
+        room, needed = self._room(), self._whole.predict(1)
+        numbers = f" One sample needs about {_mib(needed)}, training may use {_mib(room)}." if needed and room else ""
+        return f"Out of memory even with one sample at a time: {reason.rstrip('.')}.{numbers}"
 
     def _publish(self) -> None:
         forecasts = tuple(self._forecasts[size] for size in sorted(self._forecasts))
-        self._observer.memory(forecasts, tuple(sorted(set(self._failed))))
+        self._observer.memory(forecasts, tuple(sorted(self._failed)))
+
+
+def _mib(number: int) -> str:
+    return f"{number / 2**20:,.1f} MiB"

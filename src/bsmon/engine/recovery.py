@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 from torch import Tensor
@@ -10,6 +11,7 @@ from torch import Tensor
 from bsmon.engine.batches import Batch, split
 from bsmon.engine.keeper import StepKeeper
 from bsmon.engine.out_of_memory import is_out_of_memory, release
+from bsmon.engine.peaks import Peaks
 from bsmon.engine.update import Updater
 
 _Result = TypeVar("_Result")
@@ -27,9 +29,10 @@ class TornWeightsError(RuntimeError):
 class Recovery:
     """Makes updates. `fence(micro_batch_size)` is told of every size that ran out of memory, and gives the next."""
 
-    def __init__(self, updater: Updater, keeper: StepKeeper, fence: Callable[[int, str], None]) -> None:
+    def __init__(self, updater: Updater, keeper: StepKeeper, peaks: Peaks, fence: Callable[[int, str], None]) -> None:
         self._updater = updater
         self._keeper = keeper
+        self._peaks = peaks
         self._fence = fence
         self._reason = ""
 
@@ -41,12 +44,13 @@ class Recovery:
         """
         self._keeper.keep()
         loss = self._gradients(step, micro_batches, sizes)
-        self._weights(learning_rate)
+        self._weights(micro_batches)
+        self._updater.settle(learning_rate)
         return loss
 
     def _gradients(self, step: int, micro_batches: Sequence[Batch], sizes: Sequence[int]) -> Tensor:
         while True:
-            loss = self._attempt(lambda: self._updater.gradients(step, micro_batches, sizes))  # noqa: B023  called at once
+            loss = self._attempt(partial(self._step_gradients, step, micro_batches, sizes))
             if loss is not None:
                 return loss
             self._updater.watch.abandoned()
@@ -58,9 +62,9 @@ class Recovery:
             micro_batches, sizes = halved(micro_batches, sizes)
             self._fence(largest, self._reason)
 
-    def _weights(self, learning_rate: float) -> None:
+    def _weights(self, micro_batches: Sequence[Batch]) -> None:
         for _ in range(_WEIGHT_ATTEMPTS):
-            if self._attempt(lambda: self._step_weights(learning_rate)):
+            if self._attempt(partial(self._step_weights, micro_batches)):
                 return
             self._updater.watch.abandoned()
             if not self._keeper.optimizer_is_atomic:
@@ -69,8 +73,13 @@ class Recovery:
             release()
         raise OutOfMemoryForGoodError(self._reason)
 
-    def _step_weights(self, learning_rate: float) -> bool:
-        self._updater.weights(learning_rate)
+    def _step_gradients(self, step: int, micro_batches: Sequence[Batch], sizes: Sequence[int]) -> Tensor:
+        with self._peaks.watching("gradients", micro_batches):
+            return self._updater.gradients(step, micro_batches, sizes)
+
+    def _step_weights(self, micro_batches: Sequence[Batch]) -> bool:
+        with self._peaks.watching("weights", micro_batches):
+            self._updater.weights()
         return True
 
     def _attempt(self, work: Callable[[], _Result]) -> _Result | None:

@@ -49,11 +49,8 @@ class Saver:
         self._asked = True
         self._submit(step)
 
-    def finish(self, step: int, *, save: bool) -> None:
-        """End the writer's thread; with `save`, after the present state is on the disk."""
-        if save and step != self._saved_step:
-            self._asked = True
-            self._submit(step)
+    def close(self, step: int) -> None:
+        """End the writer's thread, after what was handed to it is on the disk."""
         if not self._writer.close(_FINAL_WAIT_S):
             text = f"the last checkpoint was not written within {_FINAL_WAIT_S:.0f} s"
             self._observer.event(EventKind.CHECKPOINT, Level.ERROR, text, step)
@@ -63,6 +60,10 @@ class Saver:
         """The newest good checkpoint, with what is being written now. Raises as `CheckpointStore.load`."""
         self._writer.flush(_FINAL_WAIT_S)
         return self._store.load()
+
+    def rewound(self) -> None:
+        """Training has gone back: the same step may now be another state."""
+        self._saved_step = -1
 
     def _submit(self, step: int) -> None:
         if step == self._saved_step:

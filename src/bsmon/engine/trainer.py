@@ -15,11 +15,17 @@ from bsmon.engine.commander import Commander
 from bsmon.engine.evaluator import Evaluator
 from bsmon.engine.feed import Feed
 from bsmon.engine.memory_guard import MemoryGuard
+from bsmon.engine.peaks import Peaks
 from bsmon.engine.probation import Probation, Verdict
 from bsmon.engine.recovery import OutOfMemoryForGoodError, Recovery, TornWeightsError
 from bsmon.engine.report import StepReporter
 from bsmon.engine.saver import Saver
 from bsmon.engine.training import Training
+
+HOW_TO_GO_ON = (
+    'A smaller model, [run] precision = "bf16" or a larger [memory] budget helps; the weights are saved, '
+    "--resume goes on from them."
+)
 
 
 class NonFiniteLossError(RuntimeError):
@@ -37,6 +43,7 @@ class Trainer:
         commander: Commander,
         probation: Probation,
         memory: MemoryGuard,
+        peaks: Peaks,
         saver: Saver,
         observer: Observer,
     ) -> None:
@@ -48,6 +55,7 @@ class Trainer:
         self._commander = commander
         self._probation = probation
         self._memory = memory
+        self._peaks = peaks
         self._saver = saver
         self._observer = observer
         self._reporter = StepReporter(self._on_steps)
@@ -61,18 +69,22 @@ class Trainer:
         """Train until the end, or until somebody asks to stop; returns which of the two it was."""
         self._commander.announce_plan()
         self._observer.state(RunState.TRAINING)
-        while not self._training.is_done:
-            self._obey()
-            if self._commander.should_stop:
-                break
-            micro_batches = self._feed.take(self._cursor, self._training.plan)
-            if not micro_batches:
-                self._end_epoch()
-                continue
-            self._update(micro_batches)
-            self._evaluate_if_due()
-            self._saver.save_if_due(self._training.step)
-        return self._end()
+        try:
+            while not self._training.is_done:
+                self._obey()
+                if self._commander.should_stop:
+                    break
+                micro_batches = self._feed.take(self._cursor, self._training.plan)
+                if not micro_batches:
+                    self._end_epoch()
+                    continue
+                self._update(micro_batches)
+                self._evaluate_if_due()
+                self._saver.save_if_due(self._training.step)
+            return self._end()
+        finally:
+            self._feed.close()
+            self._saver.close(self._training.step)
 
     def _obey(self) -> None:
         self._commander.obey()
@@ -93,11 +105,18 @@ class Trainer:
         count = self._cursor.next_size(plan.batch_size)
         loaded = time.perf_counter()
         self._set_learning_rate()
+        sizes = plan.micro_sizes(count)
         try:
-            loss = self._recovery.update(training.step + 1, micro_batches, plan.micro_sizes(count), self._learning_rate)
+            loss = self._recovery.update(training.step + 1, micro_batches, sizes, self._learning_rate)
         except TornWeightsError as error:
             self._reload(str(error))
             return
+        except OutOfMemoryForGoodError as error:
+            raise self._give_up(error) from error
+        except Exception as error:
+            if count < plan.batch_size:
+                error.add_note(short_batch_note(count, plan.batch_size))
+            raise
         training.step += 1
         self._cursor.advance(count)
         now = time.perf_counter()
@@ -115,16 +134,18 @@ class Trainer:
         )
         self._step_began = now
         self._reporter.add(step, loss)
+        peak = self._peaks.take_new(sizes) if training.plan == plan else None
+        if peak is not None:
+            self._memory.measured(peak)
         if self._memory.grow_back_if_room(training.step):
             self._commander.announce_plan()
 
     def _set_learning_rate(self) -> None:
-        rate = self._training.learning_rate()
-        if rate == self._learning_rate:
-            return
-        self._learning_rate = rate
-        for group in self._training.parts.optimizer.param_groups:
-            group["lr"] = rate
+        self._learning_rate = rate = self._training.learning_rate()
+        groups = self._training.parts.optimizer.param_groups
+        if groups[0]["lr"] != rate:
+            for group in groups:
+                group["lr"] = rate
 
     def _reload(self, reason: str) -> None:
         """Some weights have changed and some have not: only a checkpoint has whole ones."""
@@ -134,7 +155,7 @@ class Trainer:
         except BadInput as error:
             raise OutOfMemoryForGoodError(f"memory ran out within the optimizer's step, and {error}") from error
         self._training.restore(loaded.state)
-        self._learning_rate = 0.0
+        self._saver.rewound()
         self._observer.rewound(self._training.step)
         self._commander.announce_plan()
         text = (
@@ -142,6 +163,12 @@ class Trainer:
             f"{loaded.step:,} ({reason})"
         )
         self._observer.event(EventKind.MEMORY, Level.WARNING, text, self._training.step)
+
+    def _give_up(self, error: OutOfMemoryForGoodError) -> OutOfMemoryForGoodError:
+        """Not even one sample fits: save what is there, and say what can be done."""
+        self._reporter.finish()
+        self._saver.save_now(self._training.step)
+        return OutOfMemoryForGoodError(f"{self._memory.no_room(str(error))} {HOW_TO_GO_ON}")
 
     def _on_steps(self, steps: Sequence[Step]) -> None:
         """Finished steps, their losses read: report them, and judge a change that is on probation."""
@@ -176,8 +203,8 @@ class Trainer:
             self._evaluate()
         self._reporter.finish()
         stop = self._commander.stop
-        self._saver.finish(self._training.step, save=done or (stop is not None and stop.save))
-        self._feed.close()
+        if done or (stop is not None and stop.save):
+            self._saver.save_now(self._training.step)
         return RunState.FINISHED if done else RunState.STOPPED
 
     def _evaluate(self) -> None:
@@ -193,3 +220,11 @@ class Trainer:
         self._step_began = time.perf_counter()
         if result is not None:
             self._observer.evaluation(result)
+
+
+def short_batch_note(count: int, batch_size: int) -> str:
+    """What a person may not think of when their model fails on one batch of many (guidelines C, part 10)."""
+    return (
+        f"bsmon: this was the epoch's last batch, with {count} samples instead of {batch_size}; "
+        "[train] drop_last = true leaves it out."
+    )

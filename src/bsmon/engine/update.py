@@ -16,7 +16,7 @@ from bsmon.engine.watch import Watch
 
 @dataclass(slots=True)
 class Updater:
-    """Everything that one update needs. An update is `gradients`, then `weights`; the first can be made again."""
+    """Everything that one update needs. An update is `gradients`, `weights`, `settle`; the first two can be made again."""
 
     model: torch.nn.Module
     objective: Objective
@@ -39,12 +39,16 @@ class Updater:
         self._finish_gradients()
         return loss
 
-    def weights(self, learning_rate: float) -> None:
-        """Let the optimizer step."""
+    def weights(self) -> None:
+        """Let the optimizer step, and nothing else: this part is made again when memory runs out in it."""
         if self.scaler is None:
             self.optimizer.step()
         else:
             self.scaler.step(self.optimizer)
+
+    def settle(self, learning_rate: float) -> None:
+        """What follows a step that was made: the next loss scale, and the watch's last look."""
+        if self.scaler is not None:
             self.scaler.update()
         self.watch.updated(learning_rate)
 
