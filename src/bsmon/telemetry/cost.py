@@ -42,6 +42,11 @@ class CostMeter:
         """Add host time that was measured elsewhere."""
         self._seconds += seconds
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the device is still at something that it times."""
+        return bool(self._pairs)
+
     def take(self) -> float:
         """Seconds since the last call, as far as they are known by now."""
         while self._pairs and self._pairs[0][1].query():  # type: ignore[no-untyped-call]  # torch leaves it untyped

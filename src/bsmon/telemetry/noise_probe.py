@@ -52,17 +52,17 @@ class NoiseProbe:
         self.estimator = ""
         self.reason = ""
 
-    def begin(self, step: int, micro_sizes: Sequence[int]) -> None:
+    def is_earned(self, training_s: float) -> bool:
+        """Whether `begin` may have something to do; a quick look for every step."""
+        return self._consecutive.is_half_done or self.schedule.is_earned(training_s)
+
+    def begin(self, step: int, micro_sizes: Sequence[int], training_s: float) -> None:
         """An update begins; arms the estimator where a measurement is due."""
-        if self.is_armed:
-            self.discard()
-        second = self._consecutive.is_half_done
-        if not second:
+        if not self._consecutive.is_half_done:
             self._choose(micro_sizes)
-        if not (self.schedule.is_due or second):
-            return
-        if not second:
-            self.schedule.measured()
+            if not self.schedule.is_due(step, training_s):
+                return
+            self.schedule.measured(step, training_s)
         self._step, self._samples = step, sum(micro_sizes)
         self.is_armed = True
         with self.meter:

@@ -16,11 +16,10 @@ def run(schedule: Schedule, steps: int, step_s: float, cost_s: float) -> list[in
     """The steps that were measured, with constant times."""
     measured = []
     for step in range(1, steps + 1):
-        if schedule.is_due:
-            schedule.measured()
+        if schedule.is_due(step, step * step_s):
+            schedule.measured(step, step * step_s)
             schedule.charge(cost_s)
             measured.append(step)
-        schedule.step(step_s)
     return measured
 
 
@@ -51,13 +50,12 @@ def test_what_was_paid_before_a_measurement_is_within_the_share(
     share: float, step_s: float, costs: list[float]
 ) -> None:
     schedule = Schedule(share)
-    paid = trained = 0.0
+    paid, step = 0.0, 1
     for number, cost_s in enumerate(costs):
-        while not schedule.is_due:
-            schedule.step(step_s)
-            trained += step_s
-        assert paid <= share * trained + 1e-9
-        schedule.measured()
+        while not schedule.is_due(step, step * step_s):
+            step += 1
+        assert paid <= share * step * step_s + 1e-9
+        schedule.measured(step, step * step_s)
         schedule.charge(cost_s)
         paid += cost_s if number else 0.0  # the first is free
 
@@ -74,20 +72,26 @@ def test_the_least_stride_is_kept() -> None:
 
 def test_one_hiccup_of_the_machine_does_not_silence_the_probe() -> None:
     schedule = Schedule(0.02)
-    run(schedule, 1000, 0.1, 0.02)
-    while not schedule.is_due:
-        schedule.step(0.1)
-    schedule.measured()
+    last = run(schedule, 1000, 0.1, 0.02)[-1]
+    schedule.measured(last + 10, (last + 10) * 0.1)
     schedule.charge(1000.0)
-    waited = 0
-    while not schedule.is_due:
-        schedule.step(0.1)
-        waited += 1
-    assert waited <= math.ceil(OUTLIER * 10) + 1
+    waited = next(n for n in range(10_000) if schedule.is_due(last + 10 + n, (last + 10 + n) * 0.1))
+    assert 10 < waited <= math.ceil(OUTLIER * 10) + 1
 
 
-def test_shares_are_reported() -> None:
+def test_costs_are_added_up() -> None:
     schedule = Schedule(0.02)
-    assert schedule.cost_share is None
-    run(schedule, 10_000, 0.1, 0.02)
-    assert schedule.cost_share == pytest.approx(0.02, rel=0.05)
+    measured = run(schedule, 10_000, 0.1, 0.02)
+    assert schedule.count == len(measured)
+    assert schedule.cost_s == pytest.approx(0.02 * len(measured))
+    assert schedule.cost_s / (10_000 * 0.1) == pytest.approx(0.02, rel=0.05)
+
+
+def test_a_late_part_of_a_cost_counts_too() -> None:
+    schedule = Schedule(0.1)
+    run(schedule, 20, 1.0, 0.1)
+    schedule.measured(30, 30.0)
+    schedule.charge(0.2)
+    schedule.charge(0.3)
+    assert not schedule.is_due(34, 34.9)
+    assert schedule.is_due(35, 35.1)
