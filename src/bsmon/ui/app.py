@@ -57,4 +57,6 @@ def _textual_theme(theme: Theme, palette: Mapping[str, Style]) -> TextualTheme:
         panel=theme.raised or _TERMINALS_OWN,
         dark=theme.dark,
         ansi=not theme.background,
+        # Named by textual's own style sheets for themes in the terminal's colours; nothing here shows them.
+        variables={"ansi-background": _TERMINALS_OWN, "ansi-foreground": _TERMINALS_OWN},
     )

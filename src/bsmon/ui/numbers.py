@@ -18,6 +18,8 @@ def compact(value: float | None) -> str:
     """Three significant digits with an SI letter: 950, 12.4k, 1.20M."""
     if value is None or not math.isfinite(value):
         return _odd(value)
+    if abs(value) >= 1e15:
+        return _scientific(value, 2)
     for scale, letter in _SI:
         if abs(value) >= scale * 0.9995:
             return _three(value / scale) + letter
@@ -44,7 +46,7 @@ def learning_rate(value: float | None) -> str:
         return "0"
     if 0.01 <= abs(value) < 1000:
         return f"{value:.3g}"
-    return _scientific(float(f"{value:.3g}"), 2, trim=True)
+    return _scientific(value, 2, trim=True)
 
 
 def size(value: float | None) -> str:

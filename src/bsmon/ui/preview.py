@@ -16,7 +16,7 @@ class Preview:
     """The consequences of a batch size; None is unknown."""
 
     batch_size: int
-    learning_rates: dict[LearningRateRule, float | str]  # a sentence where a rule cannot be used
+    learning_rates: dict[LearningRateRule, float | None]  # None where a rule lacks the noise scale
     rule_in_force: LearningRateRule  # what AUTO stands for
     updates_now: int | None
     updates_then: int | None
@@ -70,7 +70,7 @@ def preview(size: int, batch: BatchState, snapshot: Snapshot) -> Preview:
     )
 
 
-def _learning_rate(rule: LearningRateRule, size: int, batch: BatchState, snapshot: Snapshot) -> float | str:
+def _learning_rate(rule: LearningRateRule, size: int, batch: BatchState, snapshot: Snapshot) -> float | None:
     try:
         factor = learning_rate_factor(
             rule,
@@ -79,8 +79,8 @@ def _learning_rate(rule: LearningRateRule, size: int, batch: BatchState, snapsho
             optimizer_family=optimizer_family(_class_name(snapshot.run.optimizer)),
             noise_scale=snapshot.advisor.noise_scale.value,
         )
-    except NotApplicable as refusal:
-        return str(refusal)
+    except NotApplicable:
+        return None
     return batch.learning_rate * factor
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 _SHRINK_BELOW = 0.4  # of the axis; less than this in use, and the axis follows the data again
 
+_LEAST_SPAN = 1e-290  # below that, steps cannot be told apart in floating point
+
 
 @dataclass(frozen=True, slots=True)
 class Scale:
@@ -21,20 +23,21 @@ class Scale:
     def position(self, value: float) -> float:
         """Where the value stands: 0 at `low`, 1 at `high`."""
         if self.log:
-            return math.log(value / self.low) / math.log(self.high / self.low)
+            return (math.log(value) - math.log(self.low)) / (math.log(self.high) - math.log(self.low))
         return (value - self.low) / (self.high - self.low)
 
     def placer(self, last_row: int) -> Callable[[float], int]:
         """A quick function from value to row, 0 at the top and `last_row` at the bottom; what is outside is clipped."""
         low, high, log = self.low, self.high, self.log
-        factor = last_row / (math.log(high / low) if log else high - low)
+        start = math.log(low) if log else low
+        factor = last_row / ((math.log(high) if log else high) - start)
 
         def place(value: float) -> int:
             if value <= low:
                 return last_row
             if value >= high:
                 return 0
-            return last_row - round((math.log(value / low) if log else value - low) * factor)
+            return last_row - round(((math.log(value) if log else value) - start) * factor)
 
         return place
 
@@ -59,8 +62,9 @@ def round_step(span: float, parts: int) -> float:
 
 
 def _linear(low: float, high: float) -> Scale:
-    if high - low <= 1e-9 * max(abs(low), abs(high)):  # one value: room on both sides of it
-        margin = abs(high) / 2 or 1.0
+    if high - low <= max(_LEAST_SPAN, 1e-9 * max(abs(low), abs(high))):  # one value: room on both sides of it
+        margin = max(abs(low), abs(high)) / 2
+        margin = margin if margin > _LEAST_SPAN else 1.0
         low, high = low - margin, high + margin
     step = round_step(high - low, 6)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
@@ -69,6 +73,7 @@ def _linear(low: float, high: float) -> Scale:
 
 
 def _logarithmic(low: float, high: float) -> Scale:
+    low, high = max(low, _LEAST_SPAN), max(high, _LEAST_SPAN)
     ladder = _ladder(low, high)
     bottom = max((value for value in ladder if value <= low), default=low)
     top = min((value for value in ladder if value >= high and value > bottom), default=high)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from enum import IntEnum
 
@@ -89,8 +90,8 @@ def reading_text(reading: Reading) -> str:
 
 
 def _with_unit(value: float | None, unit: str) -> str:
-    if value is None:
-        return numbers.UNKNOWN
+    if value is None or not math.isfinite(value):
+        return numbers.number(value)
     if unit == "bytes":
         return numbers.size(value)
     if unit == "%":

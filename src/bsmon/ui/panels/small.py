@@ -8,7 +8,6 @@ from bsmon.ui.layout import SMALLEST
 from bsmon.ui.panels.header import batch_row, labelled, progress_share, state_row
 from bsmon.ui.panels.panel import Panel
 from bsmon.ui.roles import Role, Row
-from bsmon.ui.rows import joined
 from bsmon.ui.view import View
 
 
@@ -20,7 +19,7 @@ class Small(Panel):
         snapshot = view.snapshot
         loss = snapshot.series.get("loss_smoothed")
         rows: list[Row] = [
-            joined([state_row(view), ((numbers.share(progress_share(snapshot)), Role.INK),)], width),
+            (*state_row(view), (f"  {numbers.share(progress_share(snapshot))}", Role.INK)),
             batch_row(view),
             labelled("loss", numbers.number(None if loss is None else loss.last)),
             labelled("step", numbers.count(snapshot.progress.step)),

@@ -84,9 +84,8 @@ class BatchSizeScreen(Dialog[SetBatchSize | None]):
             size = parse_batch_size(self._text, snapshot)
         except NotApplicable:
             return
-        if snapshot.batch is None or not isinstance(
-            preview(size, snapshot.batch, snapshot).learning_rates[self._rule], str
-        ):
+        batch = snapshot.batch
+        if batch is not None and preview(size, batch, snapshot).learning_rates[self._rule] is not None:
             self.dismiss(SetBatchSize(size, self._rule))
 
     def content(self, width: int) -> list[Row]:
@@ -129,9 +128,12 @@ def _rule_rows(shown: Preview | None, chosen: LearningRateRule, now: float, widt
         if rule is LearningRateRule.AUTO and shown is not None:
             name = f"auto: {_RULE_NAMES[shown.rule_in_force]}"
         mark = "▸ " if rule is chosen else "  "
-        value = "" if shown is None else shown.learning_rates[rule]
         role = Role.STRONG if rule is chosen else Role.DIM
-        change = value if isinstance(value, str) else f"{numbers.learning_rate(now)} → {numbers.learning_rate(value)}"
+        change = ""
+        if shown is not None:
+            then = shown.learning_rates[rule]
+            change = f"{numbers.learning_rate(now)} → {numbers.learning_rate(then)}"
+            change = "needs the noise scale" if then is None else change
         label = _label("learning rate" if not rows else "")
         rows.append((*label, (mark, Role.ACCENT), (f"{name:<18}", role), (shorten(change, width - _LABEL - 20), role)))
     return rows

@@ -114,7 +114,7 @@ class RunScreen(Screen[None]):
         wanted = (view.state.ended, hardware is not None and own_gpu(hardware) is not None)
         if wanted != self._arranged_for:
             self._arranged_for = wanted
-            self.refresh(layout=True)
+            self._rearrange()
         self._tell_events(view)
         with self.app.batch_update():
             for panel in self.query(Panel):
@@ -124,6 +124,10 @@ class RunScreen(Screen[None]):
         ended, gpu = self._arranged_for
         banner = BANNER_HEIGHT if ended else 0
         return arrange(width, height, maximised=self._maximised, banner=banner, gpu=gpu)
+
+    def _rearrange(self) -> None:
+        """Have the panels placed anew. Textual keeps a screen's arrangement until a child asks for another."""
+        self.query_one(Header).refresh(layout=True)
 
     def _tell_events(self, view: View) -> None:
         """Say at the bottom what came of a command, and what went wrong; not what was before this screen."""
@@ -211,7 +215,7 @@ class RunScreen(Screen[None]):
         """One panel alone, or all again when it stands alone already."""
         self._maximised = "" if self._maximised == panel else panel
         self._last_maximised = panel
-        self.refresh(layout=True)
+        self._rearrange()
 
     def action_maximise_last(self) -> None:
         """The last maximised panel, and back."""
