@@ -91,7 +91,8 @@ def series(values: Sequence[float | None], *, width: float = 1.0, spread: float 
 def loss_curve(steps: int) -> list[float]:
     noise = random.Random(7)
     return [
-        0.18 + 2.1 * math.exp(-step / 60) + noise.gauss(0, 0.16) * (0.4 + math.exp(-step / 80)) for step in range(steps)
+        abs(0.18 + 2.1 * math.exp(-step / 60) + noise.gauss(0, 0.16) * (0.4 + math.exp(-step / 80)))
+        for step in range(steps)
     ]
 
 

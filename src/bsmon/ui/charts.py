@@ -192,12 +192,12 @@ def y_labels(scale: Scale, height: int) -> list[str]:
     """A label or "" for each row: every tick, or every second, third, ... where they would crowd."""
     rows = [min(height - 1, round((1 - scale.position(tick)) * (height * 4 - 1)) // 4) for tick in scale.ticks]
     apart = 2 if height > 4 else 1
-    stride = next(
-        (n for n in range(1, len(rows)) if all(a - b >= apart for a, b in pairwise(rows[::n]))), max(1, len(rows) - 1)
-    )
+    fits = (n for n in range(1, len(rows)) if all(a - b >= apart for a, b in pairwise(rows[::n])))
+    stride = next(fits, max(1, len(rows)))
+    first = scale.ticks.index(0.0) % stride if 0.0 in scale.ticks else 0
     labels = [""] * height
-    ticks = scale.ticks[::stride]
-    for row, text in zip(rows[::stride], tick_labels(ticks, log=scale.log), strict=True):
+    ticks = scale.ticks[first::stride]
+    for row, text in zip(rows[first::stride], tick_labels(ticks, log=scale.log), strict=True):
         labels[row] = text
     return labels
 

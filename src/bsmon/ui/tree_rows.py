@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 
 from bsmon.core.advice import Answer, Reading, TreeNode
@@ -12,29 +13,55 @@ from bsmon.ui import numbers
 from bsmon.ui.roles import Role, Row, Run
 from bsmon.ui.rows import paragraph, row_width, shorten, spread, wrap
 
+_ANSWER_CELLS = 9  # "unknown", and room before it
 _ANSWER_ROLES = {Answer.YES: Role.ACCENT, Answer.NO: Role.INK, Answer.UNKNOWN: Role.DIM}
 
 
 class Detail(IntEnum):
-    """How much of each node is shown."""
+    """How much of a node is shown."""
 
-    ANSWERS = 0  # one row: question and answer
-    READINGS = 1  # and its numbers
-    VERDICTS = 2  # and what the branch taken says
+    ANSWER = 0  # one row: question and answer
+    READINGS = 1  # the whole question, and its numbers
+    VERDICT = 2  # and what the branch taken says
     EXPLAINED = 3  # and the guidelines' reasons, for the path taken
 
 
-def tree_rows(tree: Sequence[TreeNode], width: int, detail: Detail) -> list[Row]:
-    """All nodes from the top; nothing while there is no tree."""
-    rows: list[Row] = []
+def tree_rows(tree: Sequence[TreeNode], width: int, height: int, *, first: str = "") -> list[Row]:
+    """All nodes from the top, each with as much detail as there is room for; nothing while there is no tree.
+
+    `first` is the id of the node to detail before all others: the one that the recommendation comes from. At least
+    one row a node is made, so that the tree may be higher than `height`.
+    """
+    shown = [_node(node, place, width, Detail.ANSWER) for node, place in _placed(tree)]
+    left = height - sum(map(len, shown))
+    order = sorted(range(len(tree)), key=lambda i: (tree[i].id != first, not tree[i].lit, tree[i].depth))
+    places = _placed(tree)
+    for detail in (Detail.READINGS, Detail.VERDICT, Detail.EXPLAINED):
+        for index in order:
+            rows = _node(*places[index], width, detail)
+            if len(rows) - len(shown[index]) <= left:
+                left -= len(rows) - len(shown[index])
+                shown[index] = rows
+    return [row for rows in shown for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a node stands in the tree: its number ("" below a question) and the trunk beside it."""
+
+    label: str
+    trunk: Run
+
+
+def _placed(tree: Sequence[TreeNode]) -> list[tuple[TreeNode, _Place]]:
+    placed = []
     number = 0
     for index, node in enumerate(tree):
         number += node.depth == 0
-        label = f"{number} " if node.depth == 0 else ""
         below = [later for later in tree[index + 1 :] if later.depth == 0]
         trunk = (" ", Role.RULE) if not below else ("│", Role.ACCENT if below[0].lit else Role.RULE)
-        rows += _node(node, label, width, detail, trunk)
-    return rows
+        placed.append((node, _Place(f"{number} " if node.depth == 0 else "", trunk)))
+    return placed
 
 
 def folded_tree(tree: Sequence[TreeNode]) -> Row:
@@ -50,28 +77,36 @@ def folded_tree(tree: Sequence[TreeNode]) -> Row:
     return tuple(runs)
 
 
-def _node(node: TreeNode, label: str, width: int, detail: Detail, trunk: Run) -> list[Row]:
-    sign = "●" if node.lit else "○"
+def _node(node: TreeNode, place: _Place, width: int, detail: Detail) -> list[Row]:
     line = Role.ACCENT if node.lit else Role.RULE
-    if node.depth == 0:
-        lead: Row = ((f"{sign} ", line), (label, Role.KEY if node.lit else Role.DIM))
-        below: Row = (trunk, ("   ", Role.RULE))
-    else:
-        lead = (trunk, (" └ ", line), (f"{sign} ", line))
-        below = (trunk, ("     ", Role.RULE))
-    question = shorten(clean(node.question), width - row_width(lead) - 9)
-    answer: Row = ((node.answer.value, _answer_role(node)),)
-    rows = [spread((*lead, (question, Role.INK if node.lit else Role.DIM)), answer, width)]
+    sign = ("● " if node.lit else "○ ", line)
+    lead: Row = (sign, (place.label, Role.KEY if node.lit else Role.DIM))
+    below: Row = (place.trunk, ("   ", Role.RULE))
+    if node.depth:
+        lead = (place.trunk, (" └ ", line), sign)
+        below = (place.trunk, ("     ", Role.RULE))
     inner = width - row_width(below)
+    rows = _question(node, lead, below, width, whole=detail >= Detail.READINGS)
     if detail >= Detail.READINGS and node.readings:
         text = ", ".join(reading_text(reading) for reading in node.readings)
-        rows += [(*below, *row) for row in paragraph(text, inner, Role.INK if node.lit else Role.DIM, lines=2)]
-    if detail >= Detail.VERDICTS and node.verdict and node.lit:
+        rows += [(*below, *row) for row in paragraph(text, inner, Role.INK if node.lit else Role.DIM)]
+    if detail >= Detail.VERDICT and node.verdict and node.lit:
         rows += [(*below, *row) for row in paragraph("→ " + clean(node.verdict), inner, Role.ACCENT)]
     if detail >= Detail.EXPLAINED and node.explanation and node.lit:
         source = f" ({clean(node.source)})" if node.source else ""
-        rows += [(*below, (text, Role.DIM)) for text in wrap(clean(node.explanation) + source, inner)]
+        rows += [(*below, *row) for row in paragraph(clean(node.explanation) + source, inner, Role.DIM)]
     return rows
+
+
+def _question(node: TreeNode, lead: Row, below: Row, width: int, *, whole: bool) -> list[Row]:
+    """The question with its answer at the right edge of the first row."""
+    role = Role.INK if node.lit else Role.DIM
+    room = max(1, width - row_width(lead) - _ANSWER_CELLS)
+    text = clean(node.question)
+    lines = wrap(text, room) if whole else [shorten(text, room)]
+    answer: Row = ((node.answer.value, _answer_role(node)),)
+    rows = [spread((*lead, (line, role)), answer, width) for line in lines[:1]]
+    return rows + [(*below, (line, role)) for line in lines[1:]]
 
 
 def _answer_role(node: TreeNode) -> Role:

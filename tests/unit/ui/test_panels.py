@@ -22,7 +22,7 @@ from bsmon.ui.panels.sheet import changed_rows
 from bsmon.ui.preview import parse_batch_size, preview
 from bsmon.ui.roles import Role, Row
 from bsmon.ui.rows import fit, paragraph, row_width, shorten, spread, wrap
-from bsmon.ui.tree_rows import Detail, folded_tree, reading_text, tree_rows
+from bsmon.ui.tree_rows import folded_tree, reading_text, tree_rows
 from bsmon.ui.view import View
 from tests import fakes
 
@@ -68,15 +68,23 @@ def test_readings(reading: Reading, shown: str) -> None:
 
 
 def test_the_path_taken_is_lit() -> None:
-    rows = tree_rows(fakes.tree(), 60, Detail.VERDICTS)
+    rows = tree_rows(fakes.tree(), 60, 30)
     lit = [text(row) for row in rows if any("●" in part for part, _ in row)]
     assert [line.strip("│└● ")[:3] for line in lit] == ["1 I", "2 I", "Doe"]
     assert text(folded_tree(fakes.tree())) == "1 no  2 yes  3 no  4 yes  5 unknown"
 
 
-@given(st.integers(20, 200), st.sampled_from(list(Detail)))
-def test_tree_rows_keep_their_width(width: int, detail: Detail) -> None:
-    assert all(row_width(row) <= width for row in tree_rows(fakes.tree(), width, detail))
+@given(st.integers(20, 200), st.integers(0, 60))
+def test_the_tree_keeps_its_width_and_height(width: int, height: int) -> None:
+    rows = tree_rows(fakes.tree(), width, height)
+    assert all(row_width(row) <= width for row in rows)
+    assert len(rows) <= max(height, len(fakes.tree()))
+
+
+def test_the_recommendations_own_question_is_detailed_first() -> None:
+    tree = fakes.tree()
+    rows = tree_rows(tree, 60, len(tree) + 1, first=tree[1].id)
+    assert [text(row).strip("│ ") for row in rows][2] == "cores busy 61 % (< 70 %?)"
 
 
 @given(st.integers(44, 200), st.integers(1, 8))
