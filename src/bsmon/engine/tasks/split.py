@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from bsmon.config.schema import Config
-from bsmon.engine.tasks.problems import problem
+from bsmon.engine.tasks.sizes import held_out
 
 
 def hold_out(config: Config, samples: int, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -14,12 +14,6 @@ def hold_out(config: Config, samples: int, share: float, generator: torch.Genera
 
     Raises BadInput where nothing would be left to train on.
     """
-    held = 0 if share == 0 else max(1, round(samples * share))
-    if held >= samples:
-        raise problem(
-            config.path,
-            "data.validation",
-            f"a share of {share:g} of {samples:,} samples leaves none to train on; give more data or a smaller share",
-        )
+    held = held_out(config, samples, share)
     order = torch.randperm(samples, generator=generator)
     return order[held:], order[:held]

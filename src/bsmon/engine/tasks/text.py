@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-
 import numpy
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from bsmon.config.schema import Config, TextData
-from bsmon.engine.tasks.problems import input_file, problem
 from bsmon.engine.tasks.task import TaskData
+from bsmon.engine.tasks.text_file import divide, read_text, windows
 
 
 class TextWindows(Dataset[tuple[Tensor, Tensor]]):
@@ -21,7 +19,7 @@ class TextWindows(Dataset[tuple[Tensor, Tensor]]):
         self._tokens = tokens
         self._stride = stride
         self._offsets = torch.arange(context + 1)
-        self._windows = (len(tokens) - context - 1) // stride + 1
+        self._windows = windows(len(tokens), context, stride)
 
     def __len__(self) -> int:
         return self._windows
@@ -45,12 +43,9 @@ def build_text(config: Config, section: TextData) -> TaskData:
     Without a path: Jane Austen, "Pride and Prejudice", chapters 1 to 12; see carried/README.md.
     Raises BadInput for a file that is missing, is not UTF-8, or is too short for a single window.
     """
-    path = None if section.path is None else input_file(config.path, "data.path", section.path)
-    text, name = _carried() if path is None else (_read(config, path.read_bytes()), path.name)
-    tokens, vocabulary = encode(text)
-    held = round(len(tokens) * section.validation)
-    cut = len(tokens) - held
-    _check_length(config, section, cut, held)
+    source = read_text(config, section)
+    tokens, vocabulary = encode(source.text)
+    cut, held = divide(config, section, len(tokens))
     stride = section.stride or section.context
     return TaskData(
         name="text",
@@ -61,8 +56,8 @@ def build_text(config: Config, section: TextData) -> TaskData:
         input_shape=(section.context,),
         outputs=vocabulary,
         domain=section.domain or "text",
-        description=f"{name}: {len(tokens):,} characters, {vocabulary} different ones, {section.context} a sample",
-        files=() if path is None else (str(path),),
+        description=f"{source.name}: {len(tokens):,} characters, {vocabulary} different, {section.context} a sample",
+        files=() if source.path is None else (str(source.path),),
     )
 
 
@@ -73,37 +68,3 @@ def encode(text: str) -> tuple[Tensor, int]:
     numbers = numpy.zeros(int(present[-1]) + 1 if len(present) else 0, dtype=numpy.int32)
     numbers[present] = numpy.arange(len(present))
     return torch.from_numpy(numbers[codes]), len(present)
-
-
-def _carried() -> tuple[str, str]:
-    """The carried text and its name."""
-    file = files("bsmon.engine.tasks") / "carried" / "pride_and_prejudice.txt"
-    return file.read_text(encoding="utf-8"), "Pride and Prejudice, chapters 1 to 12"
-
-
-def _read(config: Config, raw: bytes) -> str:
-    try:
-        return raw.decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        text = f"the file is not UTF-8 text: byte {error.start:,} (line {line:,}) is 0x{raw[error.start]:02x}"
-        raise problem(config.path, "data.path", text) from error
-
-
-def _check_length(config: Config, section: TextData, train: int, held: int) -> None:
-    """Each part needs one window and the character after it."""
-    needed = section.context + 1
-    if train < needed:
-        raise problem(
-            config.path,
-            "data.context",
-            f"one sample of {section.context} characters needs {needed}, and the text has {train:,} to train on; "
-            "give a longer text or a smaller context",
-        )
-    if 0 < held < needed:
-        raise problem(
-            config.path,
-            "data.validation",
-            f"the held-out end of the text has {held:,} characters, one sample of {section.context} needs {needed}; "
-            "hold out more, nothing (0), or lower data.context",
-        )
