@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bsmon.core.records import GradientStats
+from bsmon.core.records import ClassMix, GradientStats
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,5 +72,5 @@ class LayerTable:
     layers: tuple[Layer, ...]
 
 
-Measurement = GradientStats | NoiseSample | ProbedWeight | LayerTable
-"""What the probes of a training step report."""
+Measurement = GradientStats | NoiseSample | ProbedWeight | LayerTable | ClassMix
+"""What is measured of a training step now and then."""

@@ -47,8 +47,8 @@ class Observer(Protocol):
     def event(self, kind: EventKind, level: Level, text: str, step: int, **data: float | int | str | None) -> None:
         """Something rare happened."""
 
-    def memory(self, forecasts: tuple[MemoryForecast, ...], fences: tuple[int, ...]) -> None:
-        """What is expected of other micro batch sizes, and which ran out of memory."""
+    def memory(self, forecasts: tuple[MemoryForecast, ...], fences: tuple[int, ...], measured_peak: int | None) -> None:
+        """What is expected of other micro batch sizes, which ran out of memory, and the present plan's real peak."""
 
     def rewound(self, step: int) -> None:
         """Training has gone back to this step: what was reported after it is no longer part of the run."""

@@ -66,6 +66,15 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassMix:
+    """How many different classes the samples of one update had."""
+
+    step: int
+    batch_size: int
+    distinct: int
+
+
+@dataclass(frozen=True, slots=True)
 class TorchMemory:
     """Torch's own allocator on the run's device, as its statistics name them."""
 

@@ -49,6 +49,7 @@ class RunInfo:
     threads: int | None = None
     has_batchnorm: bool | None = None
     drop_last: bool = False
+    class_probabilities: tuple[float, ...] | None = None  # chance of each class in one draw of the sampler
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,9 @@ class Progress:
     samples_per_second: float | None = None
     step_s: float | None = None  # mean of the recent steps
     data_wait_share: float | None = None  # 0..1 of the step spent waiting for data, recent steps
+    # Where a step's time goes, each 0..1: data_wait, host_to_device, forward, backward, optimizer, telemetry.
+    time_shares: Mapping[str, float] = field(default_factory=dict)
+    probes_cost_share: float | None = None  # 0..1 of the training time that gradient measurements took
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +150,7 @@ class Snapshot:
     run: RunInfo
     state: RunState
     waiting_for: str = ""  # what the run is busy with while it is no step: "importing torch", "evaluating"
-    progress: Progress = Progress()
+    progress: Progress = field(default_factory=Progress)
     batch: BatchState | None = None
     series: Mapping[str, Series] = field(default_factory=dict)
     gradients: GradientStats | None = None
@@ -157,6 +161,7 @@ class Snapshot:
     advisor: AdvisorView = field(default_factory=AdvisorView)
     forecasts: tuple[MemoryForecast, ...] = ()
     fences: tuple[int, ...] = ()  # micro batch sizes that ran out of memory
+    measured_peak_bytes: int | None = None  # of an update of the present plan, tensors only
     marks: tuple[Mark, ...] = ()
     events: tuple[Event, ...] = ()  # the last few hundred, oldest first, numbered without gaps
     failure: Failure | None = None

@@ -21,13 +21,13 @@ from bsmon.engine.saver import Saver
 from bsmon.engine.trainer import Trainer
 from bsmon.engine.training import Training
 from bsmon.engine.update import Updater
-from bsmon.engine.watch import Watch
+from bsmon.engine.watch import Timer, Watch
 
 if TYPE_CHECKING:
     from bsmon.engine.run import Surroundings
 
 
-def assemble(parts: Parts, watch: Watch, around: Surroundings) -> Trainer:
+def assemble(parts: Parts, watch: Watch, timer: Timer, around: Surroundings) -> Trainer:
     """Everything that a training needs around its parts."""
     config, observer = parts.config, around.observer
     training = Training(parts, make_controls(parts, around))
@@ -39,11 +39,11 @@ def assemble(parts: Parts, watch: Watch, around: Surroundings) -> Trainer:
     memory = make_memory_guard(training, budget, observer)
     training.controls.fit = memory.largest_micro_batch
     peaks = make_peaks(parts, budget)
-    updater = make_updater(parts, watch)
+    updater = make_updater(parts, watch, timer)
     keeper = StepKeeper(parts.model, parts.optimizer, parts.scaler)
     changes = ChangeLog(training.controls, training.capture)
     probation = Probation()
-    commander = Commander(training, changes, probation, around.mailbox, observer, saver)
+    commander = Commander(training, changes, probation, around.mailbox, observer, saver, memory)
 
     def ran_out(micro_batch_size: int, reason: str) -> None:
         memory.ran_out(micro_batch_size, reason, training.step)
@@ -52,7 +52,7 @@ def assemble(parts: Parts, watch: Watch, around: Surroundings) -> Trainer:
     if around.resume:
         resume(training, saver, around.changes, observer)
     recovery = Recovery(updater, keeper, peaks, ran_out)
-    return Trainer(training, recovery, feed, commander, probation, memory, peaks, saver, observer)
+    return Trainer(training, recovery, feed, commander, probation, memory, peaks, saver, timer, observer)
 
 
 def make_controls(parts: Parts, around: Surroundings) -> Controls:
@@ -67,10 +67,10 @@ def make_controls(parts: Parts, around: Surroundings) -> Controls:
     return controls
 
 
-def make_updater(parts: Parts, watch: Watch) -> Updater:
+def make_updater(parts: Parts, watch: Watch, timer: Timer) -> Updater:
     """What makes one update."""
     return Updater(
-        model=parts.model,
+        model=parts.runner,
         objective=parts.objective,
         optimizer=parts.optimizer,
         device=parts.device,
@@ -78,6 +78,8 @@ def make_updater(parts: Parts, watch: Watch) -> Updater:
         scaler=parts.scaler,
         grad_clip=parts.config.train.grad_clip,
         watch=watch,
+        timer=timer,
+        dynamic=parts.compiles is not None,
     )
 
 

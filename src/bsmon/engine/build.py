@@ -11,6 +11,8 @@ import torch
 
 from bsmon.config.schema import Config, TargetSection
 from bsmon.core.snapshot import RunInfo
+from bsmon.engine.class_mix import class_probabilities
+from bsmon.engine.compiled import CompileCounter, compile_model
 from bsmon.engine.device import choose_device, device_name, set_threads
 from bsmon.engine.order import EpochOrder, SampleCursor
 from bsmon.engine.schedule import LearningRateSchedule
@@ -30,6 +32,8 @@ class Parts:
     device: torch.device
     data: TaskData
     model: torch.nn.Module
+    runner: torch.nn.Module  # what forward passes call: the model, or the model behind torch.compile
+    compiles: CompileCounter | None
     objective: Objective
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler | None
@@ -50,6 +54,7 @@ def build(config: Config, waiting_for: Callable[[str], None]) -> Parts:
     waiting_for("building the model")
     model = build_model(config, data).to(device)
     model.train()
+    compiles = CompileCounter() if config.run.compile else None
     objective = build_objective(config, data)
     optimizer = build_optimizer(config, model.parameters())
     scaler = torch.amp.GradScaler(device.type) if config.run.precision == "fp16" else None
@@ -62,6 +67,8 @@ def build(config: Config, waiting_for: Callable[[str], None]) -> Parts:
         device=device,
         data=data,
         model=model,
+        runner=model if compiles is None else compile_model(model, compiles),
+        compiles=compiles,
         objective=objective,
         optimizer=optimizer,
         scaler=scaler,
@@ -109,6 +116,7 @@ def _info(config: Config, device: torch.device, data: TaskData, model: torch.nn.
         threads=threads,
         has_batchnorm=has_batchnorm(model),
         drop_last=config.train.drop_last,
+        class_probabilities=class_probabilities(data.labels, data.sample_weights),
     )
 
 

@@ -22,6 +22,7 @@ from bsmon.core.ports import Mailbox, Observer
 from bsmon.core.records import EventKind, Level
 from bsmon.engine.changes import ChangeLog, Undoable
 from bsmon.engine.controls import BatchChange
+from bsmon.engine.memory_guard import MemoryGuard
 from bsmon.engine.probation import PROBATION_STEPS, Probation, Verdict
 from bsmon.engine.saver import Saver
 from bsmon.engine.training import Training
@@ -41,6 +42,7 @@ class Commander:
         mailbox: Mailbox,
         observer: Observer,
         saver: Saver,
+        memory: MemoryGuard,
     ) -> None:
         self._training = training
         self._changes = changes
@@ -48,6 +50,7 @@ class Commander:
         self._mailbox = mailbox
         self._observer = observer
         self._saver = saver
+        self._memory = memory
         self._evaluation_wanted = False
         self.stop: Stop | None = None
         self.is_paused = False
@@ -141,6 +144,7 @@ class Commander:
 
     def _announce(self, change: BatchChange, source: Source, note: str) -> None:
         self.announce_plan()
+        self._memory.forecast_around()
         self._event(
             EventKind.BATCH,
             Level.GOOD,

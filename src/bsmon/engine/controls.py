@@ -123,6 +123,10 @@ class Controls:
         self._note_hand("learning_rate", command.source)
         return before, command.learning_rate
 
+    def refit(self) -> None:
+        """Choose the micro batch anew; the batch size stays."""
+        self.plan = self._plan(self.plan.batch_size)
+
     def release(self) -> None:
         """Let the advisor change again what was set by hand."""
         if not self.by_hand:

@@ -35,6 +35,12 @@ class MemoryGuard:
         self._room_at_failure: int | None = None
         self._failed: set[int] = set()
         self._forecasts: dict[int, MemoryForecast] = {}
+        self._peaks: dict[tuple[int, bool], int] = {}  # by micro batch, and whether it accumulates
+
+    def start(self) -> None:
+        """Before the first update: choose the micro batch, and forecast the sizes near the batch size."""
+        self._controls.refit()
+        self.forecast_around()
 
     def largest_micro_batch(self, batch_size: int) -> int:
         """The largest micro batch for this batch size that is expected to fit; at least 1, all of it if unknown."""
@@ -91,6 +97,7 @@ class MemoryGuard:
         plan = self._controls.plan
         model = self._whole if plan.gradient_accumulation_steps == 1 else self._accumulating
         model.measured(plan.micro_batch_size, peak_bytes)
+        self._peaks[plan.micro_batch_size, plan.gradient_accumulation_steps > 1] = peak_bytes
         self.forecast(self._forecasts)
 
     def forecast(self, micro_batch_sizes: Iterable[int]) -> None:
@@ -108,9 +115,17 @@ class MemoryGuard:
         numbers = f" One sample needs about {_mib(needed)}, training may use {_mib(room)}." if needed and room else ""
         return f"Out of memory even with one sample at a time: {reason.rstrip('.')}.{numbers}"
 
+    def forecast_around(self) -> None:
+        """Predict what a person may ask for next: the present batch size in one pass, and twice and half of it."""
+        size, largest = self._controls.plan.batch_size, self._controls.bounds.largest
+        near = {size, min(2 * size, largest), max(1, size // 2)}
+        self.forecast(sorted(near | set(self._forecasts)))
+
     def _publish(self) -> None:
         forecasts = tuple(self._forecasts[size] for size in sorted(self._forecasts))
-        self._observer.memory(forecasts, tuple(sorted(self._failed)))
+        plan = self._controls.plan
+        measured = self._peaks.get((plan.micro_batch_size, plan.gradient_accumulation_steps > 1))
+        self._observer.memory(forecasts, tuple(sorted(self._failed)), measured)
 
 
 def _mib(number: int) -> str:

@@ -9,6 +9,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from bsmon.config.sizes import parse_bytes
+from bsmon.core.errors import BadInput
 from bsmon.core.ports import Observer
 from bsmon.engine.batches import Batch, to_device
 from bsmon.engine.budget import enforce_on_cuda, memory_limit
@@ -31,6 +32,11 @@ Step = Callable[[nn.Module, Optimizer, Batch], None]
 def memory_budget(parts: Parts) -> int | None:
     """The person's own limit in bytes; None without one. Enforced by torch itself on CUDA."""
     budget = parse_bytes(parts.config.memory.budget) if parts.config.memory.budget else None
+    if budget is not None and parts.device.type == "cpu" and parts.compiles is not None:
+        raise BadInput(
+            f"{parts.config.path}: memory.budget on the CPU is kept by counting tensors op by op, which a compiled model "
+            "cannot be run under; set run.compile = false, or leave the budget out"
+        )
     if budget is not None and parts.device.type == "cuda":
         enforce_on_cuda(parts.device, budget)
     return budget
@@ -50,6 +56,9 @@ def make_memory_guard(training: Training, budget: int | None, observer: Observer
 
 def make_peaks(parts: Parts, budget: int | None) -> Peaks:
     """What measures the updates' peaks on this device."""
+    if parts.compiles is not None and parts.device.type == "cpu":
+        # A model that was once run under a dispatch mode is never compiled again.
+        return NoPeaks()
     if parts.device.type == "cpu":
         return CpuPeaks(parts.model, parts.optimizer, budget)
     return CudaPeaks(parts.device) if parts.device.type == "cuda" else NoPeaks()

@@ -16,7 +16,7 @@ from bsmon.core.snapshot import Failure, RunState
 from bsmon.engine.assemble import assemble
 from bsmon.engine.build import Parts, build
 from bsmon.engine.resume import Changes
-from bsmon.engine.watch import Watch
+from bsmon.engine.watch import Timer, Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Surroundings:
     observer: Observer
     mailbox: Mailbox
     scale: LearningRateScaling
-    make_watch: Callable[[Parts], Watch]  # whatever looks at the updates, once the parts are built
+    make_watch: Callable[[Parts], tuple[Watch, Timer]]  # whatever looks at the updates, once the parts are built
     checkpoints: Path  # a folder that is there
     resume: bool = False  # go on from the newest checkpoint there
     changes: Changes = field(default_factory=dict)  # of the config, since the run that is resumed
@@ -41,7 +41,7 @@ def run(config: Config, around: Surroundings) -> None:
         observer.run_info(parts.info)
         for file in parts.data.files:
             observer.event(EventKind.DATA, Level.INFO, f"using {file}", 0)
-        trainer = assemble(parts, around.make_watch(parts), around)
+        trainer = assemble(parts, *around.make_watch(parts), around)
         observer.state(trainer.run())
 
 

@@ -11,16 +11,19 @@ from bsmon.core.ports import Observer
 from bsmon.core.records import EventKind, Level, Step
 from bsmon.core.snapshot import RunState
 from bsmon.engine.batches import Batch
+from bsmon.engine.class_mix import ClassMixProbe
 from bsmon.engine.commander import Commander
 from bsmon.engine.evaluator import Evaluator
 from bsmon.engine.feed import Feed
 from bsmon.engine.memory_guard import MemoryGuard
 from bsmon.engine.peaks import Peaks
+from bsmon.engine.plan import BatchPlan
 from bsmon.engine.probation import Probation, Verdict
 from bsmon.engine.recovery import OutOfMemoryForGoodError, Recovery, TornWeightsError
 from bsmon.engine.report import StepReporter
 from bsmon.engine.saver import Saver
 from bsmon.engine.training import Training
+from bsmon.engine.watch import Timer
 
 HOW_TO_GO_ON = (
     'A smaller model, [run] precision = "bf16" or a larger [memory] budget helps; the weights are saved, '
@@ -45,6 +48,7 @@ class Trainer:
         memory: MemoryGuard,
         peaks: Peaks,
         saver: Saver,
+        timer: Timer,
         observer: Observer,
     ) -> None:
         self._training = training
@@ -57,6 +61,7 @@ class Trainer:
         self._memory = memory
         self._peaks = peaks
         self._saver = saver
+        self._timer = timer
         self._observer = observer
         self._reporter = StepReporter(self._on_steps)
         self._verdict: Verdict | None = None
@@ -64,9 +69,12 @@ class Trainer:
         self._learning_rate = 0.0
         self._began = self._step_began = time.perf_counter()
         self._evaluator = Evaluator(training.parts)
+        self._class_mix = ClassMixProbe(training.parts.data.labels)
 
     def run(self) -> RunState:
         """Train until the end, or until somebody asks to stop; returns which of the two it was."""
+        self._observer.state(RunState.STARTING, "the memory forecast")
+        self._memory.start()
         self._commander.announce_plan()
         self._observer.state(RunState.TRAINING)
         try:
@@ -74,6 +82,7 @@ class Trainer:
                 self._obey()
                 if self._commander.should_stop:
                     break
+                self._timer.mark("data_wait")
                 micro_batches = self._feed.take(self._cursor, self._training.plan)
                 if not micro_batches:
                     self._end_epoch()
@@ -103,6 +112,9 @@ class Trainer:
     def _update(self, micro_batches: list[Batch]) -> None:
         training, plan = self._training, self._training.plan
         count = self._cursor.next_size(plan.batch_size)
+        mix = self._class_mix.look(training.step + 1, self._cursor.peek(count))
+        if mix is not None:
+            self._observer.measured(mix)
         loaded = time.perf_counter()
         self._set_learning_rate()
         sizes = plan.micro_sizes(count)
@@ -134,11 +146,20 @@ class Trainer:
         )
         self._step_began = now
         self._reporter.add(step, loss)
+        self._look_around(sizes, plan)
+
+    def _look_around(self, sizes: list[int], plan: BatchPlan) -> None:
+        """What is measured after an update, besides its loss."""
+        training = self._training
         peak = self._peaks.take_new(sizes) if training.plan == plan else None
         if peak is not None:
             self._memory.measured(peak)
         if self._memory.grow_back_if_room(training.step):
             self._commander.announce_plan()
+        compiles = training.parts.compiles
+        if compiles is not None and (new := compiles.take_new()):
+            text = f"torch.compile compiled {new} graph(s) for batches of {sum(sizes):,}, which took its time"
+            self._observer.event(EventKind.RUN, Level.INFO, text, training.step)
 
     def _set_learning_rate(self) -> None:
         self._learning_rate = rate = self._training.learning_rate()

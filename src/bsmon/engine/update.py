@@ -9,14 +9,15 @@ import torch
 from torch import Tensor
 
 from bsmon.engine.batches import Batch, to_device
+from bsmon.engine.compiled import mark_batch_dynamic
 from bsmon.engine.device import autocast
 from bsmon.engine.tasks.objective import Objective
-from bsmon.engine.watch import Watch
+from bsmon.engine.watch import Timer, Watch
 
 
 @dataclass(slots=True)
 class Updater:
-    """Everything that one update needs. An update is `gradients`, `weights`, `settle`; the first two can be made again."""
+    """Everything that one update needs: `gradients`, `weights`, `settle`. The first two can be made again."""
 
     model: torch.nn.Module
     objective: Objective
@@ -26,6 +27,8 @@ class Updater:
     scaler: torch.amp.GradScaler | None
     grad_clip: float | None
     watch: Watch
+    timer: Timer
+    dynamic: bool = False  # the model is compiled, for any number of rows
 
     def gradients(self, step: int, micro_batches: Sequence[Batch], sizes: Sequence[int]) -> Tensor:
         """Forward and backward over all micro batches, then unscale and clip; no weight changes.
@@ -33,6 +36,7 @@ class Updater:
         Returns the loss: a scalar on the device, the mean over all samples of the update. Each micro batch weighs by
         its samples, so that the gradient is that of one large batch, uneven or not.
         """
+        self.timer.mark("telemetry")
         self.watch.begin(step, sizes)
         self.optimizer.zero_grad(set_to_none=True)
         loss = self._accumulate(micro_batches, sizes)
@@ -41,6 +45,7 @@ class Updater:
 
     def weights(self) -> None:
         """Let the optimizer step, and nothing else: this part is made again when memory runs out in it."""
+        self.timer.mark("optimizer")
         if self.scaler is None:
             self.optimizer.step()
         else:
@@ -50,16 +55,24 @@ class Updater:
         """What follows a step that was made: the next loss scale, and the watch's last look."""
         if self.scaler is not None:
             self.scaler.update()
+        self.timer.mark("telemetry")
         self.watch.updated(learning_rate)
+        self.timer.end_step()
 
     def _accumulate(self, micro_batches: Sequence[Batch], sizes: Sequence[int]) -> Tensor:
         rows = sum(sizes)
         total: Tensor | None = None
         for index, (micro_batch, size) in enumerate(zip(micro_batches, sizes, strict=True)):
+            self.timer.mark("host_to_device")
+            batch = to_device(micro_batch, self.device)
+            self.timer.mark("forward")
+            if self.dynamic:
+                mark_batch_dynamic(batch)
             with autocast(self.device, self.precision):
-                loss, _ = self.objective(self.model, to_device(micro_batch, self.device))
+                loss, _ = self.objective(self.model, batch)
             if size != rows:
                 loss = loss * (size / rows)
+            self.timer.mark("backward")
             (loss if self.scaler is None else self.scaler.scale(loss)).backward()
             self.watch.backward_done(index)
             total = loss.detach() if total is None else total + loss.detach()
@@ -67,6 +80,7 @@ class Updater:
         return total
 
     def _finish_gradients(self) -> None:
+        self.timer.mark("telemetry")
         if self.scaler is not None:
             self.scaler.unscale_(self.optimizer)
         if self.grad_clip is None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from torch import Tensor
+
+Phase = Literal["data_wait", "host_to_device", "forward", "backward", "optimizer", "telemetry"]
 
 
 class Watch(Protocol):
@@ -25,6 +27,26 @@ class Watch(Protocol):
 
     def abandoned(self) -> None:
         """The update ran out of memory and will be made again: let go of every tensor."""
+
+
+class Timer(Protocol):
+    """Is told where a step's time goes."""
+
+    def mark(self, phase: Phase) -> None:
+        """The phase begins now, and the one before it ends."""
+
+    def end_step(self) -> None:
+        """The last phase ends."""
+
+
+class NoTimer:
+    """Times nothing."""
+
+    def mark(self, phase: Phase) -> None:
+        """See Timer."""
+
+    def end_step(self) -> None:
+        """See Timer."""
 
 
 class NoWatch:

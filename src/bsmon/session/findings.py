@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
+import statistics
+from collections import deque
 from collections.abc import Sequence
 
 from bsmon.advisor.loss_health import LossHealth
 from bsmon.advisor.noise_scale import NoiseScaleEstimator
 from bsmon.core.advice import NoiseScale
 from bsmon.core.gradients import NoiseSample
-from bsmon.core.records import Evaluation, Step
+from bsmon.core.records import ClassMix, Evaluation, GradientStats, Step
 from bsmon.session.throughput import StepTimes
+
+_RECENT = 50
+_LEAST = 5
 
 
 class Findings:
@@ -20,16 +26,39 @@ class Findings:
         self.step_times = StepTimes()
         self._noise = NoiseScaleEstimator()
         self._estimator = ""
+        self._gradient_finite = True
+        self._norms: deque[float] = deque(maxlen=_RECENT)
+        self._distinct: deque[ClassMix] = deque(maxlen=_RECENT)
 
     def steps(self, records: Sequence[Step]) -> None:
         """Updates were made."""
         self.step_times.add(records)
         for step in records:
-            self.loss_health.step(step.loss, step.batch_size)
+            self.loss_health.step(step.loss, step.batch_size, self._gradient_finite)
 
     def evaluation(self, result: Evaluation) -> None:
         """The validation set was run."""
         self.loss_health.evaluation(result.loss)
+
+    def gradients(self, stats: GradientStats) -> None:
+        """Gradient statistics of a measured step."""
+        self._gradient_finite = not stats.nonfinite
+        if math.isfinite(stats.norm):
+            self._norms.append(stats.norm)
+
+    def class_mix(self, mix: ClassMix) -> None:
+        """The classes of one update."""
+        self._distinct.append(mix)
+
+    @property
+    def grad_norm_median(self) -> float | None:
+        """Median gradient norm of the recent measured steps; None while there are few."""
+        return statistics.median(self._norms) if len(self._norms) >= _LEAST else None
+
+    def distinct_classes(self, batch_size: int) -> float | None:
+        """Mean number of distinct classes in recent updates of this batch size; None before the first."""
+        counts = [mix.distinct for mix in self._distinct if mix.batch_size == batch_size]
+        return statistics.fmean(counts) if counts else None
 
     def batch_size(self, batch_size: int) -> None:
         """The run trains with this batch size from now on."""

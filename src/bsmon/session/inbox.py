@@ -12,6 +12,7 @@ from bsmon.core.records import Evaluation, EventKind, HardwareSample, Level, Ste
 from bsmon.core.snapshot import BatchState, Failure, MemoryForecast, RunInfo, RunState
 
 if TYPE_CHECKING:
+    from bsmon.session.instruments import Instruments
     from bsmon.session.record import RunRecord
 
 Happening = Callable[["RunRecord"], None]
@@ -54,6 +55,10 @@ class Inbox:
         """See Observer."""
         self._leave(lambda record: record.state(state, waiting_for))
 
+    def instruments(self, instruments: Instruments) -> None:
+        """What looks at the training is there."""
+        self._leave(lambda record: record.fit(instruments))
+
     def run_info(self, info: RunInfo) -> None:
         """See Observer."""
         self._leave(lambda record: record.run_info(info))
@@ -66,9 +71,9 @@ class Inbox:
         """See Observer."""
         self._leave(lambda record: record.event(kind, level, text, step, data))
 
-    def memory(self, forecasts: tuple[MemoryForecast, ...], fences: tuple[int, ...]) -> None:
+    def memory(self, forecasts: tuple[MemoryForecast, ...], fences: tuple[int, ...], measured_peak: int | None) -> None:
         """See Observer."""
-        self._leave(lambda record: record.memory(forecasts, fences))
+        self._leave(lambda record: record.memory(forecasts, fences, measured_peak))
 
     def rewound(self, step: int) -> None:
         """See Observer."""

@@ -24,8 +24,7 @@ _ADVISE_EVERY_S = 1.0
 class TrainingBody(Protocol):
     """A whole training on the calling thread; it tells the observer how it ended and raises nothing."""
 
-    def __call__(
-        self, config: Config, observer: Inbox, mailbox: CommandMailbox, desk: AdvisorDesk) -> None:
+    def __call__(self, config: Config, observer: Inbox, mailbox: CommandMailbox, desk: AdvisorDesk) -> None:
         """Run it."""
         ...
 
@@ -35,6 +34,9 @@ class Sampler(Protocol):
 
     def start(self) -> None:
         """Begin."""
+
+    def set_device(self, uuid: str | None, torch_device: str) -> None:
+        """Which device the run trains on."""
 
     def stop(self) -> None:
         """End soon; never waits for a driver."""
@@ -55,6 +57,7 @@ class LiveSession:
         self._record = RunRecord(RunInfo(name=config.run.name, config_path=config.path, run_dir=run_dir))
         self._record.state(RunState.STARTING, "the screen")
         self._desk = AdvisorDesk(config)
+        self._device_told = False
         self._lock = threading.Lock()
         self._frozen = self._record.freeze()
         self.ended = threading.Event()  # set when training has ended and the last snapshot is there
@@ -81,11 +84,14 @@ class LiveSession:
             wanted = self._translate(command)
             if wanted is None:
                 return
-            if isinstance(wanted, SetBatchSize):
-                self._record.requested(wanted.batch_size)
-            elif isinstance(wanted, ScaleBatchSize):
-                self._record.requested_factor(wanted.factor)
+            self._note_request(wanted)
         self._mailbox.put(wanted)
+
+    def _note_request(self, command: Command) -> None:
+        if isinstance(command, SetBatchSize):
+            self._record.requested(command.batch_size)
+        elif isinstance(command, ScaleBatchSize):
+            self._record.requested_factor(command.factor)
 
     def _translate(self, command: Command) -> Command | None:
         """What the training thread shall do; None where the session has answered by itself."""
@@ -93,7 +99,7 @@ class LiveSession:
             self._record.advised(self._desk.dismiss(self._record))
             return None
         if isinstance(command, ApplyAdvice):
-            advised = self._desk.command()
+            advised = self._desk.command(self._record)
             if advised is None:
                 text = "There is no recommendation to apply."
                 self._record.event(EventKind.REFUSED, Level.WARNING, text, self._record.step, {})
@@ -115,10 +121,17 @@ class LiveSession:
             advise = time.monotonic() - advised_at >= _ADVISE_EVERY_S
             advised_at = time.monotonic() if advise else advised_at
             self._fold(advise=advise)
+            self._tell_device(sampler)
         self._fold(advise=True)
         self.ended.set()
         # Last, because a driver that hangs may take seconds to be let go of.
         sampler.stop()
+
+    def _tell_device(self, sampler: Sampler) -> None:
+        instruments = self._record.instruments
+        if instruments is not None and not self._device_told:
+            self._device_told = True
+            sampler.set_device(instruments.device_uuid, instruments.device)
 
     def _fold(self, *, advise: bool) -> None:
         with self._lock:
@@ -126,3 +139,7 @@ class LiveSession:
             if advise:
                 self._record.tick()
                 self._record.advised(self._desk.assess(self._record))
+                move = self._desk.move(self._record)
+                if move is not None:
+                    self._note_request(move)
+                    self._mailbox.put(move)

@@ -8,8 +8,10 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 
 from bsmon.core.advice import AdvisorView
+from bsmon.core.commands import Source
 from bsmon.core.gradients import LayerTable, Measurement, NoiseSample, ProbedWeight
 from bsmon.core.records import (
+    ClassMix,
     Evaluation,
     Event,
     EventKind,
@@ -21,6 +23,7 @@ from bsmon.core.records import (
 from bsmon.core.snapshot import BatchState, Failure, Mark, MemoryForecast, Progress, RunInfo, RunState, Snapshot
 from bsmon.session.charts import ChartSeries
 from bsmon.session.findings import Findings
+from bsmon.session.instruments import Instruments
 from bsmon.session.pace import Pace
 
 _EVENTS_KEPT = 500
@@ -35,6 +38,7 @@ class RunRecord:
         self.charts = ChartSeries()
         self.pace = Pace()
         self.findings = Findings()
+        self.instruments: Instruments | None = None
         self.advisor = AdvisorView()
         self.batch_state: BatchState | None = None
         self.failure: Failure | None = None
@@ -48,10 +52,12 @@ class RunRecord:
         self._marks: list[Mark] = []
         self._events: deque[Event] = deque(maxlen=_EVENTS_KEPT)
         self._event_number = 0
+        self.reverts = 0  # batch changes taken back, by the engine or by undo
         self._version = 0
         self._pending: int | None = None
         self.forecasts: tuple[MemoryForecast, ...] = ()
         self.fences: tuple[int, ...] = ()
+        self.measured_peak: int | None = None
         self._epoch_began_at = 0  # samples seen before the present epoch
         self._began = time.monotonic()
         self._ended: float | None = None
@@ -73,11 +79,14 @@ class RunRecord:
             case GradientStats():
                 self.last_gradients = measurement
                 self.charts.gradients(measurement)
+                self.findings.gradients(measurement)
             case NoiseSample():
                 self.findings.noise_sample(measurement)
             case ProbedWeight():
                 self._weight = measurement
                 self.charts.weight(measurement)
+            case ClassMix():
+                self.findings.class_mix(measurement)
             case LayerTable():
                 self._layers = measurement
         self._version += 1
@@ -121,25 +130,33 @@ class RunRecord:
             self.pace.restart()
         self._version += 1
 
+    def fit(self, instruments: Instruments) -> None:
+        """What looks at the training is there."""
+        self.instruments = instruments
+        self._version += 1
+
     def event(
         self, kind: EventKind, level: Level, text: str, step: int, data: Mapping[str, float | int | str | None]
     ) -> None:
         """Something rare happened."""
         if kind is EventKind.REFUSED:
             self._pending = None
+        if kind is EventKind.BATCH and data.get("source") == Source.ENGINE:
+            self.reverts += 1
         self._event_number += 1
         now = time.monotonic() - self._began
         self._events.append(Event(self._event_number, kind, level, text, step, now, time.time(), data))
         self._version += 1
 
-    def memory(self, forecasts: tuple[MemoryForecast, ...], fences: tuple[int, ...]) -> None:
-        """What is expected of other micro batch sizes."""
-        self.forecasts, self.fences = forecasts, fences
+    def memory(self, forecasts: tuple[MemoryForecast, ...], fences: tuple[int, ...], measured_peak: int | None) -> None:
+        """What is expected of other micro batch sizes, and what the present one really took."""
+        self.forecasts, self.fences, self.measured_peak = forecasts, fences, measured_peak
         self._version += 1
 
     def rewound(self, step: int) -> None:
         """Training has gone back; so do the charts, the marks and the counts."""
         self.charts.rewind(step)
+        self.findings.loss_health.restart()
         self._marks = [mark for mark in self._marks if mark.step <= step]
         self.pace.restart()
         self._version += 1
@@ -197,6 +214,7 @@ class RunRecord:
             advisor=self.advisor,
             forecasts=self.forecasts,
             fences=self.fences,
+            measured_peak_bytes=self.measured_peak,
             marks=tuple(self._marks),
             events=tuple(self._events),
             failure=self.failure,
@@ -230,6 +248,8 @@ class RunRecord:
             samples_per_second=speed,
             step_s=self.pace.step_s,
             data_wait_share=self.pace.data_wait_share,
+            time_shares=(self.instruments.time_shares() if self.instruments else None) or {},
+            probes_cost_share=self.instruments.probes.cost_share if self.instruments else None,
         )
 
     def _note_epoch(self, records: Sequence[Step]) -> None:

@@ -12,12 +12,13 @@ from bsmon.config.schema import Config
 from bsmon.core.records import HardwareSample
 from bsmon.session.desk import AdvisorDesk
 from bsmon.session.inbox import Inbox
+from bsmon.session.instruments import Instruments
 from bsmon.session.live import Sampler
 from bsmon.session.mailbox import CommandMailbox
 
 if TYPE_CHECKING:
     from bsmon.engine.build import Parts
-    from bsmon.engine.watch import Watch
+    from bsmon.engine.watch import Timer, Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Training:
             observer=observer,
             mailbox=mailbox,
             scale=desk.scale,
-            make_watch=lambda parts: _probes(config, parts, observer),
+            make_watch=lambda parts: _instruments(config, parts, observer),
             checkpoints=self.checkpoints,
             resume=self.resume,
             changes=self.changes,
@@ -44,11 +45,15 @@ class Training:
         run(config, around)
 
 
-def _probes(config: Config, parts: Parts, observer: Inbox) -> Watch:
+def _instruments(config: Config, parts: Parts, observer: Inbox) -> tuple[Watch, Timer]:
+    from bsmon.telemetry.clock import step_timer
     from bsmon.telemetry.gradients import GradientProbes
+    from bsmon.telemetry.torch_memory import device_uuid
 
-    return GradientProbes(
-        parts.model,
+    device = str(parts.device)
+    timer = step_timer(device)
+    probes = GradientProbes(
+        parts.runner,
         parts.device,
         observer.measured,
         budget=config.telemetry.budget,
@@ -57,6 +62,8 @@ def _probes(config: Config, parts: Parts, observer: Inbox) -> Watch:
         noise_scale=config.telemetry.noise_scale,
         scaler=parts.scaler,
     )
+    observer.instruments(Instruments(device, device_uuid(device), timer.shares, probes))
+    return probes, timer
 
 
 def make_sampler(on_sample: Callable[[HardwareSample], None]) -> Sampler:
