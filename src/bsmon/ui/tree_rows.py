@@ -34,7 +34,9 @@ def tree_rows(tree: Sequence[TreeNode], width: int, height: int, *, first: str =
     """
     shown = [_node(node, place, width, Detail.ANSWER) for node, place in _placed(tree)]
     left = height - sum(map(len, shown))
-    order = sorted(range(len(tree)), key=lambda i: (tree[i].id != first, not tree[i].lit, tree[i].depth))
+    order = sorted(
+        range(len(tree)), key=lambda i: (tree[i].id != first, not tree[i].lit, tree[i].answer is not Answer.YES)
+    )
     places = _placed(tree)
     for detail in (Detail.READINGS, Detail.VERDICT, Detail.EXPLAINED):
         for index in order:
@@ -90,7 +92,7 @@ def _node(node: TreeNode, place: _Place, width: int, detail: Detail) -> list[Row
     if detail >= Detail.READINGS and node.readings:
         text = ", ".join(reading_text(reading) for reading in node.readings)
         rows += [(*below, *row) for row in paragraph(text, inner, Role.INK if node.lit else Role.DIM)]
-    if detail >= Detail.VERDICT and node.verdict and node.lit:
+    if detail >= Detail.VERDICT and node.lit and node.verdict not in ("", node.answer.value):
         rows += [(*below, *row) for row in paragraph("→ " + clean(node.verdict), inner, Role.ACCENT)]
     if detail >= Detail.EXPLAINED and node.explanation and node.lit:
         source = f" ({clean(node.source)})" if node.source else ""
@@ -135,5 +137,7 @@ def _with_unit(value: float | None, unit: str) -> str:
         return numbers.interval(value)
     if unit == "samples/s":
         return f"{numbers.compact(value)} samples/s"
-    shown = numbers.count(int(value)) if value == int(value) and abs(value) < 1e6 else f"{value:.3g}"
+    shown = (
+        numbers.count(int(value)) if value == int(value) and abs(value) < 1e6 else f"{value:.3g}".replace("e-0", "e-")
+    )
     return f"{shown}x" if unit == "x" else shown

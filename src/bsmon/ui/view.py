@@ -15,7 +15,7 @@ class View:
     stopping: bool = False  # the person asked for the end and the run has not ended yet
     waited_s: int = 0  # whole seconds that the run has been starting
     log_scale: bool = False
-    drawing_percent: int | None = None  # of one core, spent on this screen
+    drawing_share: float | None = None  # of one core, spent on this screen
 
     @property
     def state(self) -> RunState:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from itertools import pairwise
 
 import pytest
@@ -173,6 +175,13 @@ def test_x_labels_fill_their_line(width: float, columns: int) -> None:
     assert len(line) == columns
     assert line.startswith("0")
     assert line.endswith(" step")
+
+
+def test_the_renderer_is_pure() -> None:
+    """A static import check cannot prove it: a fresh interpreter does."""
+    check = "import sys, bsmon.ui.charts; print({'rich', 'textual', 'numpy'} & set(sys.modules))"
+    answer = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "set()"
 
 
 def test_a_trace_is_one_row() -> None:

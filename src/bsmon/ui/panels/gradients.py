@@ -63,7 +63,7 @@ def gradient_table(stats: GradientStats | None, noise: NoiseScale, height: int) 
         ("noise scale", noise_scale_text(noise)),
         ("mean |g|", numbers.number(known.mean_abs)),
         ("std", numbers.number(known.std)),
-        ("min, max", f"{numbers.number(known.minimum)}, {numbers.number(known.maximum)}"),
+        ("min, max", _extremes(known)),
         ("|update| / |weight|", numbers.number(known.update_ratio)),
         ("|weight|", numbers.number(known.weight_norm)),
         ("norm after clipping", numbers.number(known.norm_after_clipping)),
@@ -73,6 +73,12 @@ def gradient_table(stats: GradientStats | None, noise: NoiseScale, height: int) 
     if known.nonfinite:
         rows.insert(0, ((f"{numbers.count(known.nonfinite)} NaN or infinite", Role.BAD),))
     return rows[:height]
+
+
+def _extremes(stats: GradientStats) -> str:
+    if stats.minimum is None or stats.maximum is None:
+        return numbers.UNKNOWN
+    return f"{numbers.number(stats.minimum)}, {numbers.number(stats.maximum)}"
 
 
 def _entry(label: str, value: str) -> Row:

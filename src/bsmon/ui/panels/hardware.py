@@ -193,7 +193,7 @@ def _host_memory_row(hardware: HardwareSample, snapshot: Snapshot, width: int) -
 
 
 def _cost_row(view: View, hardware: HardwareSample, width: int) -> Row:
-    drawing = numbers.percent(view.drawing_percent)
+    drawing = numbers.share(view.drawing_share)
     parts = [
         labelled("this screen", drawing),
         labelled("sampling", numbers.percent(hardware.sampler_cpu_percent)),

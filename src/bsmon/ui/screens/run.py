@@ -53,8 +53,7 @@ class RunScreen(Screen[None]):
         self._layout_object = RunLayout(self._places)
         self._view: View | None = None
         self._began = time.monotonic()
-        self._drawn_at = (time.monotonic(), time.thread_time())
-        self._drawing_percent: int | None = None
+        self._drawn_at = time.thread_time()
         self._arranged_for = (False, False)  # (the run has ended, it trains on a GPU)
         self._maximised = ""
         self._last_maximised = "loss"
@@ -80,11 +79,8 @@ class RunScreen(Screen[None]):
 
     def _tick(self) -> None:
         """Draw, and choose the time of the next frame by what the last one cost."""
-        wall, cpu = time.monotonic(), time.thread_time()
-        cost = cpu - self._drawn_at[1]
-        share = cost / max(1e-3, wall - self._drawn_at[0])
-        self._drawn_at = (wall, cpu)
-        self._drawing_percent = None if self._view is None else round(100 * share)
+        now = time.thread_time()
+        cost, self._drawn_at = now - self._drawn_at, now
         self.take_frame()
         self.set_timer(self._pace.next_interval(cost), self._tick)
 
@@ -103,7 +99,7 @@ class RunScreen(Screen[None]):
             stopping=self._leaving,
             waited_s=int(time.monotonic() - self._began) if starting else 0,
             log_scale=self._log_scale,
-            drawing_percent=self._drawing_percent,
+            drawing_share=self._pace.share,
         )
         if not view.same(self._view):
             self._show(view)
@@ -225,6 +221,18 @@ class RunScreen(Screen[None]):
         """All panels."""
         if self._maximised:
             self.action_maximise(self._maximised)
+
+    def action_detach(self) -> None:
+        """Leave the screen; the run goes on."""
+        self._bsmon_app.detach()
+
+    def action_suspend_process(self) -> None:
+        """Stop this program until the shell's `fg`, where a shell can do that."""
+        driver = self._bsmon_app.detachable_driver
+        if driver is not None and driver.can_suspend:
+            self.app.action_suspend_process()
+        else:
+            self._tell("No shell with job control has started bsmon: nothing could bring it back.", Level.WARNING)
 
     def action_help(self) -> None:
         """The key table."""
