@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +14,7 @@ from bsmon.config.schema import Config
 from bsmon.core.errors import BadInput
 from bsmon.store.provenance import about_this_process
 from bsmon.store.run_dir import RunDir, clean_name
+from bsmon.ui.themes import choose_theme
 
 RUNS = Path("runs")
 NEWEST = "newest"
@@ -31,6 +33,7 @@ class Start:
 def prepare(path: Path, overrides: Sequence[str], resume: str | None, exact: Path | None) -> Start:
     """Read the config and make the run's folder, or find the one to resume. Raises BadInput."""
     config = load(path, overrides)
+    choose_theme(config.ui.theme, os.environ)  # before anything is made: a theme that is not there is bad input
     about = {**about_this_process(), "overrides": list(overrides)}
     if resume is None:
         text = path.read_bytes()

@@ -105,7 +105,8 @@ class _Report:
         if snapshot.run.device and not self._run_known:
             self._run_known = True
             self._out.line(self._lines.run(snapshot))
-        for event in snapshot.events:
+        refused = snapshot.failure is not None and snapshot.failure.bad_input
+        for event in () if refused else snapshot.events:
             if event.number > self._last_event:
                 if missed := event.number - self._last_event - 1:
                     self._out.line(self._lines.missed(missed))
@@ -121,5 +122,7 @@ class _Report:
             self._out.line(self._lines.progress(snapshot))
 
     def summary(self, snapshot: Snapshot) -> None:
-        """Say how it ended."""
+        """Say how it ended. A run that bad input ended never began: the caller's message says all there is to say."""
+        if snapshot.failure is not None and snapshot.failure.bad_input:
+            return
         self._out.line(self._lines.summary(snapshot))
