@@ -1,9 +1,9 @@
 """What measuring gradients costs: python benchmarks/gradient_cost.py [--seconds 8]
 
-Six model and batch combinations on the CPU with one thread. For each, a plain loop and one with the probes take turns
-in blocks of half a second, so that both meet the same machine. "slower" is the median over pairs of blocks of the
-thread's CPU time a step, watched over plain (wall-clock time would count whoever else uses the machine), with the
-middle half of the pairs.
+Six model and batch combinations on the CPU with one thread. For each, two plain loops and one with the probes take
+turns in blocks of half a second, so that all meet the same machine. "slower" is the median over pairs of blocks of
+the thread's CPU time a step, watched over plain (wall-clock time would count whoever else uses the machine), with the
+middle half of the pairs. "control" is the same for the second plain loop: what it is off 0 is the machine's.
 
 "one ..." columns are single measurements as a share of a plain step, which the schedule spreads over its stride: all
 statistics by the naive loop, by the probes, and one towards the noise scale. "strides" are those of the last two
@@ -132,25 +132,31 @@ def best(work: Callable[[], object], repeats: int = 15) -> float:
 
 def row(make: Make, batch: tuple[Tensor, Tensor], sizes: Sequence[int], seconds: float) -> str:
     """The table's numbers of one combination."""
-    plain, watched = (Loop(make, batch, sizes, watched=on) for on in (False, True))
-    plain.run(BLOCK_S)
-    watched.run(BLOCK_S)
+    loops = [Loop(make, batch, sizes, watched=on) for on in (False, False, True)]
+    plain, watched = loops[0], loops[-1]
+    for loop in loops:
+        loop.run(BLOCK_S)
     step_s, naive_s = best(plain.step), best(lambda: naive(plain.model))
-    slower = []
-    for _ in range(max(4, int(seconds / BLOCK_S))):
-        before = plain.run(BLOCK_S)
-        slower.append(watched.run(BLOCK_S) / before - 1)
+    times: list[list[float]] = [[], [], []]
+    for turn in range(max(6, int(seconds / BLOCK_S))):
+        for index in (range(3), reversed(range(3)))[turn % 2]:
+            times[index].append(loops[index].run(BLOCK_S))
     probes = watched.probes
     assert probes is not None
     assert probes.noise is not None
     schedules = (probes.schedule, probes.noise.schedule)
     ones = [schedule.cost_s / schedule.count / step_s for schedule in schedules]
     strides = "/".join(str(schedule.stride) for schedule in schedules)
-    low, middle, high = quantiles(slower, n=4)
     return (
-        f"{step_s * 1e3:>9.2f}{naive_s / step_s:>11.0%}{ones[0]:>11.1%}{ones[1]:>11.0%}{strides:>13}"
-        f"{probes.cost_share or 0:>11.2%}{middle:>+9.1%} ({low:+.1%} to {high:+.1%})"
+        f"{step_s * 1e3:>9.2f}{naive_s / step_s:>11.0%}{ones[0]:>11.0%}{ones[1]:>11.0%}{strides:>13}"
+        f"{probes.cost_share or 0:>11.2%}{slower(times[0], times[2]):>22}{slower(times[0], times[1]):>22}"
     )
+
+
+def slower(plain: Sequence[float], other: Sequence[float]) -> str:
+    """How much more time the other took: the median over pairs and their middle half."""
+    low, middle, high = quantiles([b / a - 1 for a, b in zip(plain, other, strict=True)], n=4)
+    return f"{middle:+.1%} ({low:+.0%} to {high:+.0%})"
 
 
 def main() -> None:
@@ -159,8 +165,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=8.0, help="per combination and loop")
     seconds = parser.parse_args().seconds
     torch.set_num_threads(1)
-    heads = ("step ms", "one naive", "one stats", "one noise", "strides", "counted", "slower (middle half)")
-    print("{:<24}{:>9}{:>11}{:>11}{:>11}{:>13}{:>11}{:>27}".format("model, batch", *heads))
+    heads = ("step ms", "one naive", "one stats", "one noise", "strides", "counted", "slower", "control")
+    print("{:<24}{:>9}{:>11}{:>11}{:>11}{:>13}{:>11}{:>22}{:>22}".format("model, batch", *heads))
     for name, make, batch_of, sizes in COMBINATIONS:
         print(f"{name:<24}{row(make, batch_of(sum(sizes)), sizes, seconds)}", flush=True)
 
