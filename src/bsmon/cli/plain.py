@@ -1,10 +1,10 @@
-"""Running without a screen: pipes, nohup, CI."""
+"""Running without a screen: pipes, nohup, CI, and where the screen has failed."""
 
 from __future__ import annotations
 
 import signal
 import sys
-from types import FrameType
+import threading
 
 from bsmon import headless
 from bsmon.core.commands import Stop
@@ -12,14 +12,20 @@ from bsmon.session.live import LiveSession
 
 
 def run_headless(session: LiveSession, *, interval_s: float, as_json: bool) -> None:
-    """Train and print lines until the end. The first SIGINT or SIGTERM stops gracefully, a second one at once."""
+    """Train and print lines until the end."""
+    session.start()
+    follow(session, interval_s=interval_s, as_json=as_json)
 
-    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  the signature of signal handlers
-        session.submit(Stop(save=True))
+
+def follow(session: LiveSession, *, interval_s: float, as_json: bool) -> None:
+    """Print lines until the end. The first SIGINT or SIGTERM stops gracefully, a second one at once."""
+
+    def stop(*_: object) -> None:
+        # On a thread of its own: this thread may hold the session's lock at the instruction where the signal came.
+        threading.Thread(target=session.submit, args=(Stop(save=True),), name="bsmon-stop").start()
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
-    session.start()
     headless.run(session, out=sys.stdout, interval_s=interval_s, as_json=as_json, stop=session.ended)

@@ -1,63 +1,107 @@
-"""Running with the screen: what prints goes to the log, training starts after the first paint."""
+"""Running with the screen: what prints goes to the log, training starts after the first paint and outlives it all."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
-from bsmon.cli.capture import captured
+from bsmon.cli.alone import train_on
+from bsmon.cli.capture import Capture
+from bsmon.cli.launcher import Tether, leave_session
+from bsmon.cli.terminal_watch import TerminalWatch
+from bsmon.cli.training_app import TrainingApp
 from bsmon.config.schema import Ui
 from bsmon.core.commands import Stop
+from bsmon.core.records import Level
+from bsmon.core.text import clean
 from bsmon.session.live import LiveSession
-from bsmon.ui.app import BsmonApp
-from bsmon.ui.themes import Theme, choose_theme
+from bsmon.store.run_dir import RunDir
+from bsmon.ui.themes import choose_theme
 
 # After this long a person wants to know why the shell is not back.
 _SILENT_S = 1.0
+_LINES_EVERY_S = 5.0
 
 
-class TrainingApp(BsmonApp):
-    """The screen over a training of this process."""
-
-    def __init__(self, session: LiveSession, theme: Theme, frames_per_second: float) -> None:
-        super().__init__(session, theme=theme, frames_per_second=frames_per_second)
-        self._training = session
-
-    def on_ready(self) -> None:
-        """The first frame stands: now torch may be imported, which holds the interpreter for seconds."""
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._terminated)
-        self._training.start()
-
-    def _terminated(self) -> None:
-        self._training.submit(Stop())
-        self.exit()
-
-
-def run_screen(session: LiveSession, settings: Ui, log: Path) -> None:
-    """Show the screen until the person leaves or the run ends and they quit; then see the training to its end.
+def run_screen(session: LiveSession, settings: Ui, run: RunDir, tether: Tether) -> None:
+    """Show the screen until the person leaves or the terminal goes; then see the training to its end.
 
     Raises BadInput for a theme that does not exist.
     """
     theme = choose_theme(settings.theme, os.environ)
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    try:
-        with captured(descriptor):
-            TrainingApp(session, theme, settings.frames_per_second).run(mouse=False)
-    finally:
-        os.close(descriptor)
-    finish(session)
+    with _log(run.log_path) as log, Capture(log) as capture:
+        app = TrainingApp(session, theme, settings.frames_per_second, capture)
+        _show(app, tether)
+        if not session.started and (app.how_lost or app.crash):  # before its first frame
+            session.start()
+        if app.how_lost:
+            session.note(f"The terminal is gone ({app.how_lost}); training goes on without it.", Level.WARNING)
+            leave_session()
+            train_on(session)
+            return
+        if app.detached:
+            session.note("Detached; training goes on without a screen.")
+            capture.say(f"bsmon: training goes on as process {os.getpid()}. {come_back(run)}")
+            capture.abandon()
+            tether.let_go()
+            train_on(session)
+            return
+        if app.crash:
+            sys.stderr.write(app.crash)
+    if app.crash:
+        _plain_lines(session, run, app.crash)
+    else:
+        finish(session)
+
+
+def come_back(run: RunDir) -> str:
+    """How to see the run again; the path as a person would type it."""
+    path = Path(os.path.relpath(run.path)) if run.path.is_relative_to(Path.cwd()) else run.path
+    return f"Come back with: bsmon attach {clean(str(path))} --control"
 
 
 def finish(session: LiveSession) -> None:
     """Wait for the training thread: ending the program under it would abort it in the middle of a step."""
-    if session.ended.is_set():
+    if session.ended.is_set() or not session.started:
         return
     session.submit(Stop())
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if not session.ended.wait(_SILENT_S):
         click.echo("bsmon: finishing the step and saving a checkpoint (Ctrl-C ends at once, without)", err=True)
         session.ended.wait()
+
+
+def _show(app: TrainingApp, tether: Tether) -> None:
+    with TerminalWatch(0, tether.descriptor, app):
+        try:
+            app.run(mouse=False)
+        except Exception as error:  # noqa: BLE001  whatever is wrong with the screen, the training goes on
+            app.crashed(error)
+        finally:
+            app.gone()
+
+
+def _plain_lines(session: LiveSession, run: RunDir, crash: str) -> None:
+    """The screen failed: stay in the foreground with plain lines, so that the exit status is still the run's."""
+    what = clean(crash.strip().splitlines()[-1])
+    session.note(f"The screen failed ({what}); training goes on. The traceback is in {run.log_path.name}.", Level.ERROR)
+    click.echo(f"bsmon: the screen failed: {what}", err=True)
+    click.echo(f"bsmon: training goes on, in plain lines; Ctrl-C stops it. {come_back(run)}", err=True)
+    from bsmon.cli.plain import follow
+
+    follow(session, interval_s=_LINES_EVERY_S, as_json=False)
+
+
+@contextmanager
+def _log(path: Path) -> Iterator[int]:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -5,14 +5,19 @@ from __future__ import annotations
 import contextlib
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from bsmon.cli.setup import NEWEST, prepare
+from bsmon.cli.launcher import Tether, launch
+from bsmon.cli.setup import NEWEST, Start, prepare
 from bsmon.config.values import toml_value
 from bsmon.core.snapshot import RunState, Snapshot
 from bsmon.core.text import clean
 from bsmon.store.run_dir import RunDir
+
+if TYPE_CHECKING:
+    from bsmon.session.live import LiveSession
 
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
@@ -65,21 +70,37 @@ def train(
 
     Exit status: 0 finished, 1 failed, 2 bad input, 130 interrupted before the end.
     """
+
+    def begin() -> Start:
+        return prepare(config, [*overrides, *_short_overrides(device, theme)], resume, run_dir)
+
+    if headless or as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return _in_plain_lines(begin(), interval, as_json=as_json)
+    return launch(lambda tether: _on_screen(begin(), tether))
+
+
+def _in_plain_lines(start: Start, interval: float, *, as_json: bool) -> int:
+    from bsmon.cli.plain import run_headless
+
+    session = _session(start)
+    run_headless(session, interval_s=interval, as_json=as_json)
+    return conclude(session.snapshot(), start.run_dir)
+
+
+def _on_screen(start: Start, tether: Tether) -> int:
+    from bsmon.cli.screen import run_screen
+
+    session = _session(start)
+    run_screen(session, start.config.ui, start.run_dir, tether)
+    return conclude(session.snapshot(), start.run_dir)
+
+
+def _session(start: Start) -> LiveSession:
     from bsmon.session.live import LiveSession
     from bsmon.session.training import Training, make_sampler
 
-    start = prepare(config, [*overrides, *_short_overrides(device, theme)], resume, run_dir)
     body = Training(start.run_dir.checkpoints_path, start.resume, start.changed)
-    session = LiveSession(start.config, body, make_sampler, run_dir=str(start.run_dir.path))
-    if headless or as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        from bsmon.cli.plain import run_headless
-
-        run_headless(session, interval_s=interval, as_json=as_json)
-    else:
-        from bsmon.cli.screen import run_screen
-
-        run_screen(session, start.config.ui, start.run_dir.log_path)
-    return conclude(session.snapshot(), start.run_dir)
+    return LiveSession(start.config, body, make_sampler, run_dir=str(start.run_dir.path))
 
 
 def _short_overrides(device: str | None, theme: str | None) -> list[str]:

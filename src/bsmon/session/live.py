@@ -55,7 +55,6 @@ class LiveSession:
         self._inbox = Inbox()
         self._mailbox = CommandMailbox()
         self._record = RunRecord(RunInfo(name=config.run.name, config_path=config.path, run_dir=run_dir))
-        self._record.state(RunState.STARTING, "the screen")
         self._desk = AdvisorDesk(config)
         self._device_told = False
         self._lock = threading.Lock()
@@ -67,9 +66,18 @@ class LiveSession:
 
     def start(self) -> None:
         """Begin. Torch is imported on the training thread, so that the screen is there first."""
-        self._inbox.state(RunState.STARTING, "torch to be imported")
+        self._inbox.state(RunState.STARTING, "importing torch")
         self._trainer.start()
         self._folder.start()
+
+    @property
+    def started(self) -> bool:
+        """Whether `start` was called."""
+        return self._trainer.ident is not None
+
+    def note(self, text: str, level: Level = Level.INFO) -> None:
+        """Something about the run as a whole that the engine cannot know: the terminal has gone, say."""
+        self._inbox.event(EventKind.RUN, level, text, self._record.step)
 
     def snapshot(self) -> Snapshot:
         """The newest snapshot; returns at once, from any thread."""

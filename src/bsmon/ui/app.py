@@ -9,6 +9,8 @@ from textual.app import App
 from textual.theme import Theme as TextualTheme
 
 from bsmon.core.ports import Session
+from bsmon.core.records import Level
+from bsmon.ui.driver import DetachableDriver
 from bsmon.ui.panels.sheet import Palettes, rich_styles
 from bsmon.ui.roles import Role
 from bsmon.ui.screens.run import RunScreen
@@ -27,7 +29,7 @@ class BsmonApp(App[None]):
     ALLOW_SELECT = False
 
     def __init__(self, session: Session, *, theme: Theme, frames_per_second: float = 2.0) -> None:
-        super().__init__()
+        super().__init__(driver_class=DetachableDriver)
         self.animation_level = "none"
         self._session = session
         self._frames_per_second = frames_per_second
@@ -38,6 +40,23 @@ class BsmonApp(App[None]):
     def get_default_screen(self) -> RunScreen:
         """The run screen; dialogs go above it."""
         return RunScreen(self._session, self._palettes, frames_per_second=self._frames_per_second)
+
+    @property
+    def detachable_driver(self) -> DetachableDriver | None:
+        """The terminal's driver; None before the app runs, and in tests without a terminal."""
+        return self._driver if isinstance(self._driver, DetachableDriver) else None
+
+    def action_detach(self) -> None:
+        """Leave the screen and not the run. What becomes of the run is up to whoever started this app."""
+        self.exit()
+
+    def action_suspend_process(self) -> None:
+        """Stop this program until the shell's `fg`, where a shell can do that."""
+        driver = self.detachable_driver
+        if driver is not None and driver.can_suspend:
+            super().action_suspend_process()
+        elif isinstance(self.screen, RunScreen):
+            self.screen.tell("No shell with job control has started bsmon: nothing could bring it back.", Level.WARNING)
 
 
 def _textual_theme(theme: Theme, palette: Mapping[str, Style]) -> TextualTheme:

@@ -33,6 +33,8 @@ KEYS = (
     Key("M,m", "M", "maximise_last", "the last such panel again, and back"),
     Key("escape", "esc", "restore", "all panels again"),
     Key("question_mark", "?", "help", "this list", "help"),
+    Key("d", "d", "app.detach", "leave the screen; training goes on, bsmon attach brings it back", "detach"),
+    Key("ctrl+z", "^z", "app.suspend_process", "stop everything until fg; bg trains on without the screen"),
     Key("q,ctrl+c", "q", "quit", "quit; asks while training is unfinished", "quit"),
 )
 

@@ -11,6 +11,7 @@ from textual.layout import Layout
 from textual.screen import Screen
 
 from bsmon.core.commands import ApplyAdvice, Command, DismissAdvice, Evaluate, Pause, Resume, ScaleBatchSize, Stop
+from bsmon.core.errors import NotApplicable
 from bsmon.core.ports import Session
 from bsmon.core.records import EventKind, Level
 from bsmon.core.snapshot import RunState
@@ -134,16 +135,20 @@ class RunScreen(Screen[None]):
         new = [event for event in events if event.number > seen]
         telling = [event for event in new if event.kind in _TELLING or event.level in (Level.WARNING, Level.ERROR)]
         if telling and not view.state.ended:
-            self._tell(telling[-1].text, telling[-1].level)
+            self.tell(telling[-1].text, telling[-1].level)
 
-    def _tell(self, text: str, level: Level = Level.INFO) -> None:
+    def tell(self, text: str, level: Level = Level.INFO) -> None:
+        """Say something at the bottom for a few seconds."""
         self.query_one(Footer).tell(text, level)
 
     # --- keys
 
     def _ask(self, command: Command) -> None:
-        """Submit, and show at once that it was asked for."""
-        self._session.submit(command)
+        """Submit, and show at once that it was asked for, or why it cannot be."""
+        try:
+            self._session.submit(command)
+        except NotApplicable as reason:
+            self.tell(str(reason), Level.WARNING)
         self.take_frame()
 
     def _is_trainable(self) -> bool:
@@ -151,10 +156,10 @@ class RunScreen(Screen[None]):
         if self._view is None:
             return False
         if self._view.state.ended:
-            self._tell("The run has ended; q quits.", Level.WARNING)
+            self.tell("The run has ended; q quits.", Level.WARNING)
             return False
         if self._view.snapshot.batch is None:
-            self._tell(f"Not yet: {self._view.snapshot.waiting_for or 'the run is starting'}.", Level.WARNING)
+            self.tell(f"Not yet: {self._view.snapshot.waiting_for or 'the run is starting'}.", Level.WARNING)
             return False
         return True
 
@@ -193,14 +198,14 @@ class RunScreen(Screen[None]):
     def _has_advice(self) -> bool:
         if self._view is not None and self._view.snapshot.advisor.advice is not None:
             return True
-        self._tell("There is no advice yet.")
+        self.tell("There is no advice yet.")
         return False
 
     def action_evaluate(self) -> None:
         """Run the validation set."""
         if self._is_trainable():
             self._ask(Evaluate())
-            self._tell("The validation set runs after this step.")
+            self.tell("The validation set runs after this step.")
 
     def action_toggle_log(self) -> None:
         """Logarithmic charts and back."""
@@ -221,18 +226,6 @@ class RunScreen(Screen[None]):
         """All panels."""
         if self._maximised:
             self.action_maximise(self._maximised)
-
-    def action_detach(self) -> None:
-        """Leave the screen; the run goes on."""
-        self._bsmon_app.detach()
-
-    def action_suspend_process(self) -> None:
-        """Stop this program until the shell's `fg`, where a shell can do that."""
-        driver = self._bsmon_app.detachable_driver
-        if driver is not None and driver.can_suspend:
-            self.app.action_suspend_process()
-        else:
-            self._tell("No shell with job control has started bsmon: nothing could bring it back.", Level.WARNING)
 
     def action_help(self) -> None:
         """The key table."""
