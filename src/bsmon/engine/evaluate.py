@@ -37,6 +37,7 @@ def evaluate(
     total = torch.zeros((), device=device, dtype=torch.float64 if device.type != "mps" else torch.float32)
     correct: list[Tensor] = []
     counted = 0
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
         for part in indices.split(batch_size):
@@ -51,6 +52,8 @@ def evaluate(
                 correct.append(right[0])
                 counted += right[1]
     finally:
-        model.train()
+        # Not simply train(): a person may keep some layers in eval mode.
+        for module, training in modes:
+            module.training = training
     accuracy = float(torch.stack(correct).sum()) / counted if counted else None
     return float(total) / len(indices), accuracy, time.perf_counter() - begin

@@ -73,7 +73,7 @@ class Trainer:
 
     def run(self) -> RunState:
         """Train until the end, or until somebody asks to stop; returns which of the two it was."""
-        self._observer.state(RunState.STARTING, "the memory forecast")
+        self._observer.state(RunState.STARTING, "forecasting memory")
         self._memory.start()
         self._commander.announce_plan()
         self._observer.state(RunState.TRAINING)
@@ -96,10 +96,11 @@ class Trainer:
             self._saver.close(self._training.step)
 
     def _obey(self) -> None:
-        self._commander.obey()
+        # First the verdict on the last change, then commands: a new change must not be judged by the old one's steps.
         if self._verdict is not None:
             verdict, self._verdict = self._verdict, None
             self._commander.judged(verdict)
+        self._commander.obey()
         if self._commander.is_paused:
             self._reporter.finish()
             self._observer.state(RunState.PAUSED)
