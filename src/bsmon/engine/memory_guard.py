@@ -40,6 +40,13 @@ class MemoryGuard:
     def start(self) -> None:
         """Before the first update: choose the micro batch, and forecast the sizes near the batch size."""
         self._controls.refit()
+        plan = self._controls.plan
+        if plan.gradient_accumulation_steps > 1 and self._controls.wanted_micro_batch is None:
+            text = (
+                f"a batch of {plan.batch_size:,} is not expected to fit at once: micro batch "
+                f"{plan.micro_batch_size:,} x {plan.gradient_accumulation_steps}"
+            )
+            self._observer.event(EventKind.MEMORY, Level.INFO, text, 0, micro_batch_size=plan.micro_batch_size)
         self.forecast_around()
 
     def largest_micro_batch(self, batch_size: int) -> int:
