@@ -11,6 +11,7 @@ import sys
 import click
 
 from bsmon import __version__
+from bsmon.cli.check import check
 from bsmon.cli.doctor import doctor
 from bsmon.cli.init import init
 from bsmon.cli.train import train
@@ -34,7 +35,7 @@ def bsmon() -> None:
     """
 
 
-for _command in (init, train, doctor):
+for _command in (init, train, check, doctor):
     bsmon.add_command(_command)
 
 
