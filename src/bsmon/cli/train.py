@@ -96,11 +96,13 @@ def _on_screen(start: Start, tether: Tether) -> int:
 
 
 def _session(start: Start) -> LiveSession:
+    from bsmon.session.journaling import JournalSink
     from bsmon.session.live import LiveSession
     from bsmon.session.training import Training, make_sampler
 
     body = Training(start.run_dir.checkpoints_path, start.resume, start.changed)
-    return LiveSession(start.config, body, make_sampler, run_dir=str(start.run_dir.path))
+    journal = JournalSink(start.run_dir.journal_path)
+    return LiveSession(start.config, body, make_sampler, run_dir=str(start.run_dir.path), journal=journal)
 
 
 def _short_overrides(device: str | None, theme: str | None) -> list[str]:

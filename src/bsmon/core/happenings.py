@@ -85,10 +85,11 @@ class Noted:
 
 @dataclass(frozen=True, slots=True)
 class MemoryExpected:
-    """What is expected of other micro batch sizes, and which ran out of memory."""
+    """What is expected of other micro batch sizes, which ran out of memory, and what the present one really took."""
 
     forecasts: tuple[MemoryForecast, ...]
     fences: tuple[int, ...]
+    measured_peak_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 import traceback
@@ -10,12 +11,16 @@ from typing import Protocol
 
 from bsmon.config.schema import Config
 from bsmon.core.commands import ApplyAdvice, Command, DismissAdvice, ScaleBatchSize, SetBatchSize
+from bsmon.core.happenings import Advised, Happening
 from bsmon.core.records import EventKind, HardwareSample, Level
 from bsmon.core.snapshot import Failure, RunInfo, RunState, Snapshot
+from bsmon.session.apply import apply
 from bsmon.session.desk import AdvisorDesk
-from bsmon.session.inbox import Inbox
+from bsmon.session.inbox import Fitted, Inbox
+from bsmon.session.journaling import JournalSink
 from bsmon.session.mailbox import CommandMailbox
 from bsmon.session.record import RunRecord
+from bsmon.session.run_clock import RunClock
 
 _FOLD_EVERY_S = 0.1
 _ADVISE_EVERY_S = 1.0
@@ -46,26 +51,43 @@ SamplerFactory = Callable[[Callable[[HardwareSample], None]], Sampler]
 
 
 class LiveSession:
-    """Implements `core.ports.Session` over a training in this process."""
+    """Implements `core.ports.Session` over a training in this process. Without a journal nothing is kept of it."""
 
-    def __init__(self, config: Config, train: TrainingBody, make_sampler: SamplerFactory, run_dir: str = "") -> None:
+    def __init__(
+        self,
+        config: Config,
+        train: TrainingBody,
+        make_sampler: SamplerFactory,
+        run_dir: str = "",
+        journal: JournalSink | None = None,
+    ) -> None:
         self._config = config
         self._train = train
         self._make_sampler = make_sampler
         self._inbox = Inbox()
         self._mailbox = CommandMailbox()
-        self._record = RunRecord(RunInfo(name=config.run.name, config_path=config.path, run_dir=run_dir))
+        self._journal = journal
+        self._clock = RunClock()
+        self._record = RunRecord(RunInfo(name=config.run.name, config_path=config.path, run_dir=run_dir), self._clock)
         self._desk = AdvisorDesk(config)
         self._device_told = False
         self._lock = threading.Lock()
         self._frozen = self._record.freeze()
+        self.earlier_events = 0  # that a resumed run's earlier parts had; known once it is started
         self.ended = threading.Event()  # set when training has ended and the last snapshot is there
         # Daemons, so that a second Ctrl-C can always end the program; the normal way is to stop and to wait.
         self._trainer = threading.Thread(target=self._run_training, name="bsmon-training", daemon=True)
         self._folder = threading.Thread(target=self._run_folding, name="bsmon-session", daemon=True)
 
     def start(self) -> None:
-        """Begin. Torch is imported on the training thread, so that the screen is there first."""
+        """Begin. Torch is imported on the training thread, so that the screen is there first.
+
+        Raises BadInput where the journal of the run that is resumed cannot be read.
+        """
+        if self._journal is not None:
+            with self._lock:
+                self._journal.begin(self._record, self._clock)
+                self.earlier_events = self._record.events_so_far
         self._inbox.state(RunState.STARTING, "importing torch")
         self._trainer.start()
         self._folder.start()
@@ -110,7 +132,7 @@ class LiveSession:
             advised = self._desk.command(self._record)
             if advised is None:
                 text = "There is no recommendation to apply."
-                self._record.event(EventKind.REFUSED, Level.WARNING, text, self._record.step, {})
+                self._inbox.event(EventKind.REFUSED, Level.WARNING, text, self._record.step)
             return advised
         return command
 
@@ -121,7 +143,7 @@ class LiveSession:
             self._inbox.failed(Failure(f"{type(error).__name__}: {error}", traceback.format_exc()))
 
     def _run_folding(self) -> None:
-        sampler = self._make_sampler(self._inbox.hardware)
+        sampler = self._make_sampler(self._on_sample)
         sampler.start()
         advised_at = 0.0
         while self._trainer.is_alive():
@@ -131,6 +153,8 @@ class LiveSession:
             self._fold(advise=advise)
             self._tell_device(sampler)
         self._fold(advise=True)
+        if self._journal is not None:
+            self._journal.close(self._clock())
         self.ended.set()
         # Last, because a driver that hangs may take seconds to be let go of.
         sampler.stop()
@@ -141,13 +165,29 @@ class LiveSession:
             self._device_told = True
             sampler.set_device(instruments.device_uuid, instruments.device)
 
+    def _on_sample(self, sample: HardwareSample) -> None:
+        """The sampler counts from its own start; the run may have begun in an earlier process."""
+        self._inbox.hardware(dataclasses.replace(sample, time_s=self._clock().time_s))
+
     def _fold(self, *, advise: bool) -> None:
         with self._lock:
-            self._inbox.drain(self._record)
+            moment = self._clock.hold()
+            happenings = self._inbox.drain()
+            for happening in happenings:
+                apply(self._record, happening)
             if advise:
-                self._record.tick()
-                self._record.advised(self._desk.assess(self._record))
-                move = self._desk.move(self._record)
-                if move is not None:
-                    self._note_request(move)
-                    self._mailbox.put(move)
+                happenings += self._advise()
+            self._clock.release()
+        # Outside the lock: a file server that hangs must not hold up the screen.
+        news = self._journal.write(moment, happenings) if self._journal is not None else []
+        for text in news:
+            self.note(text, Level.WARNING)
+
+    def _advise(self) -> list[Happening | Fitted]:
+        self._record.tick()
+        self._record.advised(self._desk.assess(self._record))
+        move = self._desk.move(self._record)
+        if move is not None:
+            self._note_request(move)
+            self._mailbox.put(move)
+        return [Advised(self._record.advisor)]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from bsmon.core.advice import AdvisorView
 from bsmon.core.commands import Source
 from bsmon.core.gradients import LayerTable, Measurement, NoiseSample, ProbedWeight
+from bsmon.core.happenings import Moment
 from bsmon.core.records import (
     ClassMix,
     Evaluation,
@@ -30,10 +30,14 @@ _EVENTS_KEPT = 500
 
 
 class RunRecord:
-    """The state of a run. One thread changes it; the caller guards it while it freezes."""
+    """The state of a run. One thread changes it; the caller guards it while it freezes.
 
-    def __init__(self, info: RunInfo) -> None:
+    `now` is asked when something happens, and for the time that has passed.
+    """
+
+    def __init__(self, info: RunInfo, now: Callable[[], Moment]) -> None:
         self.info = info
+        self._now = now
         self.run_state = RunState.STARTING
         self.charts = ChartSeries()
         self.pace = Pace()
@@ -59,7 +63,6 @@ class RunRecord:
         self.fences: tuple[int, ...] = ()
         self.measured_peak: int | None = None
         self._epoch_began_at = 0  # samples seen before the present epoch
-        self._began = time.monotonic()
         self._ended: float | None = None
 
     # --- what happens; one method an Observer method
@@ -109,8 +112,11 @@ class RunRecord:
     def state(self, state: RunState, waiting_for: str) -> None:
         """The run changed its state."""
         self.run_state, self._waiting_for = state, waiting_for
+        self._ended = None
+        if state is RunState.STARTING:
+            self.failure = None  # of the part before a resume
         if state.ended:
-            self._ended = time.monotonic()
+            self._ended = self._now().time_s
             self.event(EventKind.RUN, Level.GOOD, f"run {state.value}", self.step, {})
         self._version += 1
 
@@ -144,8 +150,8 @@ class RunRecord:
         if kind is EventKind.BATCH and data.get("source") == Source.ENGINE:
             self.reverts += 1
         self._event_number += 1
-        now = time.monotonic() - self._began
-        self._events.append(Event(self._event_number, kind, level, text, step, now, time.time(), data))
+        now = self._now()
+        self._events.append(Event(self._event_number, kind, level, text, step, now.time_s, now.clock, data))
         self._version += 1
 
     def memory(self, forecasts: tuple[MemoryForecast, ...], fences: tuple[int, ...], measured_peak: int | None) -> None:
@@ -164,7 +170,7 @@ class RunRecord:
     def failed(self, failure: Failure) -> None:
         """The run ended with an error."""
         self.failure = failure
-        self.run_state, self._ended = RunState.FAILED, time.monotonic()
+        self.run_state, self._ended = RunState.FAILED, self._now().time_s
         self.event(EventKind.FAILED, Level.ERROR, failure.message, self.step, {})
 
     def advised(self, view: AdvisorView) -> None:
@@ -226,13 +232,18 @@ class RunRecord:
         return self._version
 
     @property
+    def events_so_far(self) -> int:
+        """How many there were, those no longer kept included."""
+        return self._event_number
+
+    @property
     def step(self) -> int:
         """Updates made so far, as far as reported."""
         return self.last_step.step if self.last_step is not None else 0
 
     def _progress(self) -> Progress:
         step, speed = self.last_step, self.pace.samples_per_second
-        elapsed = (self._ended or time.monotonic()) - self._began
+        elapsed = self._now().time_s if self._ended is None else self._ended
         if step is None:
             return Progress(elapsed_s=elapsed, total_samples=self._total_samples())
         total = self._total_samples()

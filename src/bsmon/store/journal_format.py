@@ -16,10 +16,11 @@ import math
 from collections.abc import Mapping
 from enum import Enum
 from functools import cache
+from typing import Any
 
 import msgspec
 
-from bsmon.core.gradients import LayerTable, NoiseSample, ProbedWeight
+from bsmon.core.gradients import LayerTable, Measurement, NoiseSample, ProbedWeight
 from bsmon.core.happenings import (
     Advised,
     Evaluated,
@@ -34,15 +35,19 @@ from bsmon.core.happenings import (
     RunDescribed,
     StateChanged,
 )
-from bsmon.core.records import GradientStats
+from bsmon.core.records import ClassMix, GradientStats
 
 FORMAT = 1
 
 HEAD, DEFINITION = "h", "d"
 
-Payload = type[GradientStats | NoiseSample | ProbedWeight | LayerTable]
-
-MEASUREMENTS: Mapping[str, Payload] = {"g": GradientStats, "n": NoiseSample, "w": ProbedWeight, "l": LayerTable}
+MEASUREMENTS: Mapping[str, type[Measurement]] = {
+    "g": GradientStats,
+    "n": NoiseSample,
+    "w": ProbedWeight,
+    "l": LayerTable,
+    "c": ClassMix,
+}
 """Kind of line -> what it holds."""
 
 WHOLE: Mapping[str, type[Happening]] = {
@@ -126,9 +131,10 @@ def _packed(value: object) -> Plain:
     if isinstance(value, list | tuple):
         return [_packed(item) for item in value]
     if isinstance(value, frozenset):
-        return sorted(str(item) for item in value)
+        return [*sorted(str(item) for item in value)]
     packed: dict[str, Plain] = {}
-    for name, default in _fields(type(value)):
+    kind: Any = type(value)
+    for name, default in _fields(kind):
         item = getattr(value, name)
         if item is not default and (default is dataclasses.MISSING or item != default):
             packed[name] = _packed(item)
@@ -136,7 +142,7 @@ def _packed(value: object) -> Plain:
 
 
 @cache
-def _fields(kind: type) -> tuple[tuple[str, object], ...]:
+def _fields(kind: type[Any]) -> tuple[tuple[str, object], ...]:
     return tuple(
         (field.name, field.default if field.default_factory is dataclasses.MISSING else field.default_factory())
         for field in dataclasses.fields(kind)
@@ -158,4 +164,3 @@ def restored(value: Plain, definitions: Mapping[int, Plain]) -> Plain:
     if isinstance(value, list):
         return [restored(item, definitions) for item in value]
     return value
-

@@ -128,11 +128,12 @@ class JournalReader:
         return Entry(Moment(time_s, self.clock + time_s), happening, self.offset)
 
     def _begin(self, head: Plain) -> None:
-        if not isinstance(head, dict) or not isinstance(version := head.get("format"), int):
-            raise ValueError("no head")
+        version = head["format"] if isinstance(head, dict) else None
+        if not isinstance(version, int):
+            raise TypeError("no head")
         if version > FORMAT:
             raise BadInput(f"{clean(str(self._path))} was written by a later version of bsmon.")
-        clock = head.get("clock")
+        clock = head.get("clock") if isinstance(head, dict) else None
         self.clock = clock if isinstance(clock, int | float) else self.clock
         self._definitions = {}
 
