@@ -87,13 +87,21 @@ class SplitProbe:
         self._handle.remove()
         self._handle = None
         self._missed = 0
+        try:
+            return self._follow(output)
+        except Exception as error:  # noqa: BLE001  # an output's class is the person's own, and copying it may do anything
+            self.reason = clean(f"the model's output, a {type(output).__name__}, cannot be copied: {error}")[:160]
+            return None
+
+    def _follow(self, output: object) -> object:
+        """Watch what comes back to an output; returns it, or a copy of it, to be used instead."""
         tensors = differentiable(output)
         if not tensors:
             self.reason = "the model's output has no gradient"
         if len(tensors) <= 1:
             for tensor in tensors:
                 self._watch(tensor, tensor)
-            return None
+            return output
         # Where one output was made from another, a hook on the latter would see what comes back through the former as
         # well, twice in all. An alias of each sees only what the loss itself sends back.
         return replace(output, self._alias)

@@ -85,7 +85,7 @@ def parse(text: str, parameters: Mapping[str, Tensor], *, where: str) -> tuple[s
     name = match["name"]
     if name not in parameters:
         found = did_you_mean(name, parameters)
-        raise BadInput(clean(f'{where} = "{text}": the model has no parameter "{name}"; {found}'))
+        raise BadInput(clean(f'{where} = "{text}": the model trains no parameter "{name}"; {found}'))
     index = tuple(int(number) for number in match["index"].split(","))
     shape = tuple(parameters[name].shape)
     if len(index) != len(shape) or any(i >= n for i, n in zip(index, shape, strict=True)):

@@ -155,6 +155,21 @@ class Fussy(Scalar):
         return scores
 
 
+class Fixed(tuple[Tensor, ...]):
+    """A tuple that is made in a way of its own."""
+
+    def __new__(cls, first: Tensor, second: Tensor) -> Fixed:
+        return super().__new__(cls, (first, second))
+
+
+class Peculiar(Scalar):
+    """Returns something that cannot be copied."""
+
+    def forward(self, x: Tensor) -> Fixed:  # type: ignore[override]  # another output is the point
+        scores = self.body(x)
+        return Fixed(scores, scores * 2)
+
+
 class Draws(torch.autograd.Function):
     """The identity, with noise on the gradient."""
 

@@ -20,6 +20,7 @@ from tests.unit.gradients.noise_cases import (
     ONE,
     Drawing,
     Fussy,
+    Peculiar,
     Recomputed,
     Reentrant,
     Returns,
@@ -89,6 +90,7 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], LossOf, str]] = {
     "penalty": (mlp, penalised, "part of the loss"),
     "two calls": (mlp, lambda m, x, y: cross_entropy(m, x, y) + cross_entropy(m, x.flip(0), y), "part of the loss"),
     "recomputed": (Recomputed, cross_entropy, "changes its buffers"),
+    "own container": (Peculiar, lambda m, x, y: m(x)[0].square().mean(), "a Fixed, cannot be copied"),
     "reentrant": (Reentrant, cross_entropy, "part of the loss"),
     "fails once": (Fussy, cross_entropy, "a second backward fails: not �[31mnow"),
 }
