@@ -10,3 +10,7 @@ class BadInput(ValueError):
 
 class NotApplicable(ValueError):
     """A command that cannot be done now; the message is one sentence that the person is shown."""
+
+
+class RunCannotGoOnError(RuntimeError):
+    """A run has to end as failed for a reason that the message says whole; a traceback would add nothing."""

@@ -23,6 +23,7 @@ from bsmon.core.records import EventKind, Level
 from bsmon.engine.changes import ChangeLog, Undoable
 from bsmon.engine.controls import BatchChange
 from bsmon.engine.memory_guard import MemoryGuard
+from bsmon.engine.plan import batchnorm_note
 from bsmon.engine.probation import PROBATION_STEPS, Probation, Verdict
 from bsmon.engine.saver import Saver
 from bsmon.engine.training import Training
@@ -148,7 +149,7 @@ class Commander:
         self._event(
             EventKind.BATCH,
             Level.GOOD,
-            f"{in_words(change)}{note}",
+            f"{in_words(change)}{note}{batchnorm_note(change.new, self._training.parts.info.has_batchnorm)}",
             old=change.old.batch_size,
             new=change.new.batch_size,
             micro_batch_size=change.new.micro_batch_size,

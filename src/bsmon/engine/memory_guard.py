@@ -9,6 +9,7 @@ from bsmon.core.records import EventKind, Level
 from bsmon.core.snapshot import MemoryForecast
 from bsmon.engine.controls import Controls
 from bsmon.engine.memory_model import ForecastModel
+from bsmon.engine.plan import batchnorm_note
 
 _LOOK_EVERY_STEPS = 100
 _ROOM_REGAINED = 1.25  # times the room at the failure: memory that others held has come free
@@ -25,8 +26,15 @@ class MemoryGuard:
     """
 
     def __init__(
-        self, controls: Controls, whole: ForecastModel, accumulating: ForecastModel, room: Room, observer: Observer
+        self,
+        controls: Controls,
+        whole: ForecastModel,
+        accumulating: ForecastModel,
+        room: Room,
+        observer: Observer,
+        has_batchnorm: bool | None = None,
     ) -> None:
+        self._has_batchnorm = has_batchnorm
         self._controls = controls
         self._whole = whole
         self._accumulating = accumulating
@@ -45,6 +53,7 @@ class MemoryGuard:
             text = (
                 f"a batch of {plan.batch_size:,} is not expected to fit at once: micro batch "
                 f"{plan.micro_batch_size:,} x {plan.gradient_accumulation_steps}"
+                f"{batchnorm_note(plan, self._has_batchnorm)}"
             )
             self._observer.event(EventKind.MEMORY, Level.INFO, text, 0, micro_batch_size=plan.micro_batch_size)
         self.forecast_around()
@@ -68,6 +77,7 @@ class MemoryGuard:
         text = (
             f"out of memory at micro batch {micro_batch_size:,}: the same samples again at "
             f"{plan.micro_batch_size:,} x {plan.gradient_accumulation_steps}; the batch size stays {plan.batch_size:,}"
+            f"{batchnorm_note(plan, self._has_batchnorm)}"
         )
         self._observer.event(
             EventKind.MEMORY,

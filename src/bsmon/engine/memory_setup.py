@@ -51,7 +51,7 @@ def make_memory_guard(training: Training, budget: int | None, observer: Observer
         return memory_limit(parts.device, budget, held)
 
     whole, accumulating = (_forecast_model(parts, passes) for passes in (1, 2))
-    return MemoryGuard(training.controls, whole, accumulating, room, observer)
+    return MemoryGuard(training.controls, whole, accumulating, room, observer, parts.info.has_batchnorm)
 
 
 def make_peaks(parts: Parts, budget: int | None) -> Peaks:

@@ -38,3 +38,14 @@ class BatchPlan:
         passes = -(-rows // self.micro_batch_size)
         small, larger = divmod(rows, passes)
         return [small + 1] * larger + [small] * (passes - larger)
+
+
+BATCHNORM_FLOOR = 16
+"""Samples of a micro batch below which BatchNorm's statistics are poor (guidelines C, part 9)."""
+
+
+def batchnorm_note(plan: BatchPlan, has_batchnorm: bool | None) -> str:
+    """What to add to the news of a plan whose micro batch starves BatchNorm; accumulation does not help there."""
+    if not has_batchnorm or plan.micro_batch_size >= BATCHNORM_FLOOR:
+        return ""
+    return f"; BatchNorm sees only {plan.micro_batch_size} samples at a time, {BATCHNORM_FLOOR} or more are better"

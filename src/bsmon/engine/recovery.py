@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from torch import Tensor
 
+from bsmon.core.errors import RunCannotGoOnError
 from bsmon.engine.batches import Batch, split
 from bsmon.engine.keeper import StepKeeper
 from bsmon.engine.out_of_memory import is_out_of_memory, release
@@ -18,7 +19,7 @@ _Result = TypeVar("_Result")
 _WEIGHT_ATTEMPTS = 3
 
 
-class OutOfMemoryForGoodError(RuntimeError):
+class OutOfMemoryForGoodError(RunCannotGoOnError):
     """Even one sample at a time does not fit; the message says so, and what to do."""
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bsmon.config.schema import Config
-from bsmon.core.errors import BadInput
+from bsmon.core.errors import BadInput, RunCannotGoOnError
 from bsmon.core.ports import LearningRateScaling, Mailbox, Observer
 from bsmon.core.records import EventKind, Level
 from bsmon.core.snapshot import Failure, RunState
@@ -52,6 +52,8 @@ def _failures_told(observer: Observer) -> Iterator[None]:
         yield
     except BadInput as error:
         observer.failed(Failure(str(error), "", bad_input=True))
+    except RunCannotGoOnError as error:
+        observer.failed(Failure(str(error), ""))
     except BaseException as error:  # noqa: BLE001  see above
         message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         observer.failed(Failure(message, traceback.format_exc()))

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 
-from bsmon.core.errors import BadInput
+from bsmon.core.errors import BadInput, RunCannotGoOnError
 from bsmon.core.ports import Observer
 from bsmon.core.records import EventKind, Level, Step
 from bsmon.core.snapshot import RunState
@@ -31,7 +31,7 @@ HOW_TO_GO_ON = (
 )
 
 
-class NonFiniteLossError(RuntimeError):
+class NonFiniteLossError(RunCannotGoOnError):
     """The loss is no number any more, and the config asks to stop then."""
 
 
