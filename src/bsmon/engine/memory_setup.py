@@ -34,8 +34,8 @@ def memory_budget(parts: Parts) -> int | None:
     budget = parse_bytes(parts.config.memory.budget) if parts.config.memory.budget else None
     if budget is not None and parts.device.type == "cpu" and parts.compiles is not None:
         raise BadInput(
-            f"{parts.config.path}: memory.budget on the CPU is kept by counting tensors op by op, which a compiled model "
-            "cannot be run under; set run.compile = false, or leave the budget out"
+            f"{parts.config.path}: memory.budget on the CPU is kept by counting tensors op by op, which a compiled "
+            "model cannot be run under; set run.compile = false, or leave the budget out"
         )
     if budget is not None and parts.device.type == "cuda":
         enforce_on_cuda(parts.device, budget)
