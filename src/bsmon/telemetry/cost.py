@@ -49,7 +49,7 @@ class CostMeter:
 
     def take(self) -> float:
         """Seconds since the last call, as far as they are known by now."""
-        while self._pairs and self._pairs[0][1].query():  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        while self._pairs and self._pairs[0][1].query():
             first, last, host_s = self._pairs.popleft()
             device_s = first.elapsed_time(last) / 1e3
             self._seconds += max(0.0, device_s - host_s)
@@ -58,6 +58,6 @@ class CostMeter:
 
 
 def _event() -> torch.cuda.Event:
-    event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    event = torch.cuda.Event(enable_timing=True)
     event.record()
     return event

@@ -50,10 +50,7 @@ class MicroBatchSplit:
         """Measure the coming update of these micro batches, two or more."""
         self.discard()
         self._sizes = tuple(sizes)
-        self._handles = [
-            p.register_hook(self._seen)  # type: ignore[no-untyped-call]  # torch leaves it untyped
-            for p in self._parameters
-        ]
+        self._handles = [p.register_hook(self._seen) for p in self._parameters]
 
     def _seen(self, gradient: Tensor) -> None:
         began = perf_counter()

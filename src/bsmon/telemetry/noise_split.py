@@ -113,7 +113,7 @@ class SplitProbe:
         # The edge is kept here and not in the hook: a node that owns a hook that owns the node is never freed.
         self._edges.append(get_gradient_edge(output))
         hook = partial(self._on_gradient, len(self._edges) - 1)
-        seen.register_hook(hook)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        seen.register_hook(hook)
         return seen
 
     def _on_gradient(self, output: int, incoming: Tensor) -> None:

@@ -58,7 +58,7 @@ class PinnedSlot:
     def __init__(self) -> None:
         self._memory: Tensor | None = None
         self._length = 0
-        self._copied = torch.cuda.Event()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        self._copied = torch.cuda.Event()
         self._used = False
 
     def store(self, values: Tensor) -> None:
@@ -81,7 +81,7 @@ class PinnedSlot:
 
     def is_ready(self) -> bool:
         """See Slot."""
-        return bool(self._copied.query())  # type: ignore[no-untyped-call]  # likewise
+        return bool(self._copied.query())
 
     def read(self) -> list[float]:
         """See Slot."""
