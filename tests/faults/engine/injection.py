@@ -31,7 +31,7 @@ class RaiseAt(TorchDispatchMode):
     """While `armed`, counts operators, and raises instead of the one with the number `at` (counted from 1)."""
 
     def __init__(self, at: int | None = None) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self._at = at
         self.armed = False
         self.count = 0

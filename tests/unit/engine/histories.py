@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from bsmon.config.schema import Config
 from bsmon.core.commands import (
+    Command,
     Evaluate,
-    LearningRateRule,
     Save,
     ScaleBatchSize,
     SetBatchSize,
@@ -139,7 +139,7 @@ def histories(draw: st.DrawFn, changes: int = 6) -> History:
     samples = draw(st.integers(3, 40))
     at = st.integers(0, 25)
     sizes = st.integers(0, samples + 2)
-    command = st.one_of(
+    command: st.SearchStrategy[Command] = st.one_of(
         sizes.map(SetBatchSize),
         sizes.map(SetBatchSize),
         st.sampled_from([0.5, 2.0]).map(ScaleBatchSize),
