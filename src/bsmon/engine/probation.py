@@ -17,7 +17,7 @@ PROBATION_STEPS = 50
 _WARM_UP_STEPS = 5  # the first steps at a new size choose algorithms and make room
 _MOST_BEFORE = 100
 _LEAST_BEFORE = 10
-_SLOWER = 1.05  # samples take this many times longer, and by more than 3 standard errors
+_SLOWER = 1.05  # even the quicker steps take this many times longer a sample, and by more than 3 standard errors
 _STANDARD_ERRORS = 3.0
 _BLOW_UP = 3.0  # times the largest loss before, in two groups running (docs/guidelines.md, loss health)
 _GROUP_SAMPLES = 8
@@ -95,11 +95,14 @@ class Probation:
         return None
 
     def _speed_verdict(self) -> Verdict:
-        before, before_error = _seconds_per_sample(self._reference)
-        after, after_error = _seconds_per_sample(self._after[_WARM_UP_STEPS:])
+        before, before_error = _middle(_seconds_per_sample(self._reference))
+        seconds = _seconds_per_sample(self._after[_WARM_UP_STEPS:])
+        after, after_error = _middle(seconds)
         speeds = f"{1 / after:,.0f} samples/s instead of {1 / before:,.0f}"
         noise = _STANDARD_ERRORS * math.hypot(before_error, after_error)
-        if self._grows and after > _SLOWER * before and after - before > noise:
+        # Another program that takes the cores for a while slows many steps, a batch that is too large slows all.
+        quick = statistics.quantiles(seconds, n=10)[0]
+        if self._grows and quick > _SLOWER * before and after - before > noise:
             return Verdict(keep=False, reason=f"it is slower, {speeds}")
         return Verdict(keep=True, reason=speeds)
 
@@ -108,9 +111,12 @@ def _has_nonfinite(steps: Sequence[Step]) -> bool:
     return any(step.loss is not None and not math.isfinite(step.loss) for step in steps)
 
 
-def _seconds_per_sample(steps: Sequence[Step]) -> tuple[float, float]:
-    """Median over the steps and its standard error, both robust: single steps may be held up by anything."""
-    values = [max(step.duration_s, 1e-9) / step.batch_size for step in steps]
+def _seconds_per_sample(steps: Sequence[Step]) -> list[float]:
+    return [max(step.duration_s, 1e-9) / step.batch_size for step in steps]
+
+
+def _middle(values: Sequence[float]) -> tuple[float, float]:
+    """Median and its standard error, both robust: single steps may be held up by anything."""
     median = statistics.median(values)
     spread = 1.4826 * statistics.median(abs(value - median) for value in values)
     return median, 1.2533 * spread / math.sqrt(len(values))
