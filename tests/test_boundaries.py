@@ -26,6 +26,7 @@ FORBIDDEN = {
     "advisor": SCREEN | HARDWARE,
     "store": SCREEN | HARDWARE,
     "headless": SCREEN | HARDWARE | {"numpy"},
+    "report": SCREEN | HARDWARE | {"numpy"},
     "ui": HARDWARE | {"numpy"},
     "engine": SCREEN,
     "telemetry": SCREEN,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping, Sequence
 
@@ -47,9 +48,10 @@ class ChartSeries:
 
     def steps(self, records: Sequence[Step], samples_per_second: float | None) -> None:
         """Losses of each step; what changes slowly once a call."""
-        self._get("loss").extend([(step.step, step.loss) for step in records])
-        self._get("loss_smoothed").extend([(step.step, self._smooth(step.loss)) for step in records])
         last = records[-1]
+        numbers, losses = [step.step for step in records], [step.loss for step in records]
+        self._get("loss").extend_columns(numbers, losses)
+        self._get("loss_smoothed").extend_columns(numbers, self._smooth(losses))
         self._get("learning_rate").append(last.step, last.learning_rate)
         self._get("batch_size").append(last.step, last.batch_size)
         self._get("samples_per_second").append(last.step, samples_per_second)
@@ -81,6 +83,12 @@ class ChartSeries:
             if name in self._series:
                 self._series[name].truncate(step + 1)
 
+    def copy(self) -> ChartSeries:
+        """Other charts of the same content."""
+        other = copy.copy(self)
+        other._series = {name: series.copy() for name, series in self._series.items()}
+        return other
+
     def freeze(self) -> Mapping[str, Series]:
         """All series, immutable."""
         return {name: series.freeze() for name, series in self._series.items()}
@@ -90,9 +98,15 @@ class ChartSeries:
             self._series[name] = BinnedSeries(unit=_UNITS.get(name, ""))
         return self._series[name]
 
-    def _smooth(self, loss: float | None) -> float | None:
+    def _smooth(self, losses: Sequence[float | None]) -> list[float | None]:
         """The mean of the losses so far with weights that fade; unbiased from the first step on."""
-        if loss is not None and math.isfinite(loss):
-            self._smoothed = (self._smoothed or 0.0) * (1 - _SMOOTHING) + loss * _SMOOTHING
-            self._smoothed_weight = self._smoothed_weight * (1 - _SMOOTHING) + _SMOOTHING
-        return self.smoothed_loss
+        fading, total, weight = 1 - _SMOOTHING, self._smoothed or 0.0, self._smoothed_weight
+        smoothed: list[float | None] = []
+        for loss in losses:
+            if loss is not None and math.isfinite(loss):
+                total = total * fading + loss * _SMOOTHING
+                weight = weight * fading + _SMOOTHING
+            smoothed.append(total / weight if weight else None)
+        if weight:
+            self._smoothed, self._smoothed_weight = total, weight
+        return smoothed

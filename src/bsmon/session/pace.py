@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from collections.abc import Sequence
 
@@ -26,6 +27,12 @@ class Pace:
         self._seconds += seconds
         while len(self._parts) > 1 and self._seconds - self._parts[0][0] >= _WINDOW_S:
             self._seconds -= self._parts.popleft()[0]
+
+    def copy(self) -> Pace:
+        """Another pace of the same content."""
+        other = copy.copy(self)
+        other._parts = self._parts.copy()
+        return other
 
     def restart(self) -> None:
         """Forget: after a batch change, what was before says nothing of now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -194,6 +195,13 @@ class RunRecord:
     def tick(self) -> None:
         """Time has passed."""
         self._version += 1
+
+    def copy(self) -> RunRecord:
+        """Another record of the same content, for a replay; the findings are shared, because nobody asks for them."""
+        other = copy.copy(self)
+        other.charts, other.pace = self.charts.copy(), self.pace.copy()
+        other._marks, other._events = self._marks.copy(), self._events.copy()
+        return other
 
     # --- what a front end sees
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from bsmon.core.snapshot import Series
 
@@ -61,6 +62,33 @@ class BinnedSeries:
             low[index] = min(low[index], value)
             high[index] = max(high[index], value)
             mean[index] += (value - mean[index]) / (number + 1)
+
+    def extend_columns(self, xs: Sequence[float], values: Sequence[float | None]) -> None:
+        """Add many values at once, x ascending; much quicker than `extend` where they all fall into one bin."""
+        if not xs:
+            return
+        index = int(xs[-1] / self._width)
+        if index >= len(self._count) or int(xs[0] / self._width) != index or not self._count[index]:
+            self.extend(zip(xs, values, strict=True))
+            return
+        known = [value for value in values if value is not None]
+        total = sum(known)
+        if len(known) < len(values) or not math.isfinite(total):
+            self.extend(zip(xs, values, strict=True))
+            return
+        self._frozen = None
+        self._last = known[-1]
+        self._low[index] = min(self._low[index], min(known))
+        self._high[index] = max(self._high[index], max(known))
+        self._count[index] += len(known)
+        self._mean[index] += (total - len(known) * self._mean[index]) / self._count[index]
+
+    def copy(self) -> BinnedSeries:
+        """Another series of the same content; what is added to one the other does not see."""
+        other = copy.copy(self)
+        other._low, other._high = self._low.copy(), self._high.copy()
+        other._mean, other._count = self._mean.copy(), self._count.copy()
+        return other
 
     def truncate(self, x: float) -> None:
         """Forget the bins that lie wholly at or beyond `x`."""

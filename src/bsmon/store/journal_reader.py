@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import stat
 from collections.abc import Iterator
@@ -44,11 +45,11 @@ class Entry(NamedTuple):
 class JournalReader:
     """Reads on from where it stopped. Several readers of one file do not know of each other."""
 
-    def __init__(self, path: Path, *, offset: int = 0, clock: float = 0.0) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self.offset = offset  # of the first byte that was not read as part of a whole line
+        self.offset = 0  # of the first byte that was not read as part of a whole line
         self.damaged = 0  # lines that could not be read
-        self.clock = clock  # seconds since 1970 when the run's time was 0
+        self.clock = 0.0  # seconds since 1970 when the run's time was 0
         self._definitions: dict[int, Plain] = {}
         self._skipping = False  # within a line that is too long to be one
 
@@ -67,6 +68,12 @@ class JournalReader:
             yield from self._entries(descriptor)
         finally:
             os.close(descriptor)
+
+    def copy(self) -> JournalReader:
+        """Another reader at the same place."""
+        other = copy.copy(self)
+        other._definitions = self._definitions.copy()
+        return other
 
     def _entries(self, descriptor: int) -> Iterator[Entry]:
         for line in self._lines(descriptor):

@@ -1,0 +1,1 @@
+"""One page about a finished run, readable without bsmon and without a network."""
