@@ -21,6 +21,7 @@ from bsmon.core.commands import (
 from bsmon.core.records import EventKind, Level
 from bsmon.core.snapshot import RunState
 from bsmon.ui.keys import KEYS
+from bsmon.ui.layout import PANELS
 from bsmon.ui.screens.batch_size import BatchSizeScreen
 from bsmon.ui.screens.help import HelpScreen
 from bsmon.ui.screens.quit import QuitScreen
@@ -120,11 +121,12 @@ async def test_number_keys_maximise_and_restore(driven: Driven, key: str, panel:
         await pilot.press(key)
         await pilot.pause()
         shown = {widget.id for widget in pilot.app.screen.children if widget.is_on_screen}
-        assert shown == {"header", "footer", panel}
+        beside = {"statistics"} if panel == "gradients" else set()
+        assert shown == {"header", "footer", panel} | beside
         await pilot.press("escape")
         await pilot.pause()
         shown = {widget.id for widget in pilot.app.screen.children if widget.is_on_screen}
-        assert shown == {"header", "footer", "loss", "gradients", "hardware", "advisor", "events"}
+        assert shown == {"header", "footer", *PANELS}
         assert "Loss" in screen_text(pilot)
 
 

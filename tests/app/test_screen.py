@@ -138,4 +138,4 @@ async def test_unknown_is_not_zero(driven: Driven) -> None:
     async with driven(session) as pilot:
         assert "n/a" in panel_text(pilot, "hardware")
         assert " 0" not in panel_text(pilot, "hardware").replace("GPU 0", "")
-        assert "not known yet" in panel_text(pilot, "gradients")
+        assert "not known yet" in panel_text(pilot, "statistics")

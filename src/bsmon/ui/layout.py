@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 SMALLEST = (60, 16)
 """Columns and rows below which one plain panel takes the place of all."""
 
-PANELS = ("loss", "gradients", "hardware", "advisor", "events")
+PARTED = (50, 6)
+"""Columns and rows from which the gradients' numbers stand in a table beside the chart. None is narrower."""
+
+PANELS = ("loss", "gradients", "statistics", "hardware", "advisor", "events")
 
 _TWO_COLUMNS = (100, 26)  # columns and rows from which the advisor gets a column of its own
+_TABLE_WIDTH = 35
 _HEADER, _FOOTER, _GUTTER = 2, 1, 2
 
 
@@ -39,16 +43,16 @@ def arrange(width: int, height: int, *, maximised: str = "", banner: int = 0, gp
         frame.append(Place("banner", 0, _HEADER, width, banner))
     inner = width - 2
     if maximised:
-        return [*frame, Place(maximised, 1, top, inner, room)]
+        return [*frame, *_with_statistics([Place(maximised, 1, top, inner, room)])]
     if width >= _TWO_COLUMNS[0] and height >= _TWO_COLUMNS[1]:
         right = min(90, max(44, inner * 2 // 5))
         left = inner - right - _GUTTER
         return [
             *frame,
-            *_stack(1, top, left, _left_heights(room, gpu=gpu)),
+            *_with_statistics(_stack(1, top, left, _left_heights(room, gpu=gpu))),
             Place("advisor", 1 + left + _GUTTER, top, right, room),
         ]
-    return [*frame, *_stack(1, top, inner, _single_heights(room))]
+    return [*frame, *_with_statistics(_stack(1, top, inner, _single_heights(room)))]
 
 
 def _stack(x: int, y: int, width: int, heights: dict[str, int]) -> list[Place]:
@@ -58,6 +62,19 @@ def _stack(x: int, y: int, width: int, heights: dict[str, int]) -> list[Place]:
             places.append(Place(panel, x, y, width, rows))
             y += rows
     return places
+
+
+def _with_statistics(places: list[Place]) -> list[Place]:
+    """Part the gradients' place, where it is large enough, into chart and table."""
+    parted = []
+    for place in places:
+        if place.panel == "gradients" and place.width >= PARTED[0] and place.height >= PARTED[1]:
+            chart = place.width - _TABLE_WIDTH
+            parted.append(replace(place, width=chart))
+            parted.append(replace(place, panel="statistics", x=place.x + chart, width=_TABLE_WIDTH))
+        else:
+            parted.append(place)
+    return parted
 
 
 def _left_heights(room: int, *, gpu: bool) -> dict[str, int]:

@@ -16,9 +16,9 @@ from bsmon.core.records import GpuSample, HostSample, TorchMemory
 from bsmon.ui.advice_rows import advice_rows, change_rows, score_text, short_advice
 from bsmon.ui.memory import gpu_memory, host_memory
 from bsmon.ui.pace import SLOWEST_S, Pace
-from bsmon.ui.panels.gradients import noise_scale_text
 from bsmon.ui.panels.hardware import memory_bar
 from bsmon.ui.panels.sheet import changed_rows
+from bsmon.ui.panels.statistics import noise_scale_text
 from bsmon.ui.preview import parse_batch_size, preview
 from bsmon.ui.roles import Role, Row
 from bsmon.ui.rows import fit, paragraph, row_width, shorten, spread, wrap

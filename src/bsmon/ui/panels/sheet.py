@@ -48,6 +48,25 @@ def _last_change(before: Row, after: Row) -> int:
     return sum(len(text) if text.isascii() else 2 * len(text) for text, _ in kept) or 1
 
 
+def _segments(row: Row, palette: Mapping[str, Style]) -> list[Segment]:
+    """The row's runs, as few as will do: every one costs some forty bytes of colour codes on the line."""
+    merged: list[tuple[str, Style]] = []
+    for text, role in row:
+        if not text:
+            continue
+        style = palette[role]
+        if merged and (merged[-1][1] is style or (text.isspace() and _same_blank(merged[-1][1], style))):
+            merged[-1] = (merged[-1][0] + text, merged[-1][1])
+        else:
+            merged.append((text, style))
+    return [Segment(text, style) for text, style in merged]
+
+
+def _same_blank(one: Style, other: Style) -> bool:
+    """Whether a space looks alike in both."""
+    return one.bgcolor == other.bgcolor and not (one.reverse or one.underline or other.reverse or other.underline)
+
+
 class Sheet(Widget, can_focus=False):
     """Rows in, strips out, through textual's line API: no markup is parsed."""
 
@@ -72,8 +91,7 @@ class Sheet(Widget, can_focus=False):
             self._rows, self._strips = [BLANK] * height, [Strip.blank(width)] * height
         changes = changed_rows(self._rows, fitted)
         for y, _ in changes:
-            segments = [Segment(text, self._palette[role]) for text, role in fitted[y] if text]
-            self._strips[y] = Strip(segments, width)
+            self._strips[y] = Strip(_segments(fitted[y], self._palette), width)
         self._rows = fitted
         if changes:
             self.refresh(*(Region(0, y, min(cells, width), 1) for y, cells in changes))

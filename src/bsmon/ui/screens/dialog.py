@@ -25,7 +25,7 @@ class Dialog(ModalScreen[Answer]):
     Dialog Sheet { border: solid $accent; padding: 1 2; background: $surface; max-width: 100%; max-height: 100%; }
     Dialog:ansi { background: transparent; }
     """
-    WIDTH = 76
+    WIDTH = 78
 
     def __init__(self, styles: Mapping[str, Style], title: str) -> None:
         super().__init__()

@@ -30,6 +30,7 @@ from bsmon.ui.panels.loss import Loss
 from bsmon.ui.panels.panel import Panel
 from bsmon.ui.panels.sheet import Palettes
 from bsmon.ui.panels.small import Small
+from bsmon.ui.panels.statistics import Statistics
 from bsmon.ui.screens.run_layout import RunLayout
 from bsmon.ui.view import View
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from bsmon.ui.screens.quit import Leave
 
 _TELLING = (EventKind.REFUSED, EventKind.BATCH, EventKind.LEARNING_RATE, EventKind.MEMORY, EventKind.CHECKPOINT)
-_PANELS = (Header, Banner, Loss, Gradients, Hardware, Advisor, Events, Footer, Small)
+_PANELS = (Header, Banner, Loss, Gradients, Statistics, Hardware, Advisor, Events, Footer, Small)
 
 
 class RunScreen(Screen[None]):
