@@ -101,6 +101,13 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class WatchLayers:
+    """Measure every layer's gradient while somebody looks at the table, or no longer. The session does it."""
+
+    wanted: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ApplyAdvice:
     """Do what the recommendation on the screen says. The session turns it into the command it stands for."""
 
@@ -122,6 +129,7 @@ Command = (
     | Undo
     | Release
     | Stop
+    | WatchLayers
     | ApplyAdvice
     | DismissAdvice
 )

@@ -52,7 +52,7 @@ def assemble(parts: Parts, watch: Watch, timer: Timer, around: Surroundings) -> 
     if around.resume:
         resume(training, saver, around.changes, observer)
     recovery = Recovery(updater, keeper, peaks, ran_out)
-    return Trainer(training, recovery, feed, commander, probation, memory, peaks, saver, timer, observer)
+    return Trainer(training, recovery, feed, commander, probation, memory, peaks, saver, watch, timer, observer)
 
 
 def make_controls(parts: Parts, around: Surroundings) -> Controls:

@@ -18,12 +18,12 @@ from bsmon.engine.feed import Feed
 from bsmon.engine.memory_guard import MemoryGuard
 from bsmon.engine.peaks import Peaks
 from bsmon.engine.plan import BatchPlan
-from bsmon.engine.probation import Probation, Verdict
+from bsmon.engine.probation import Probation
 from bsmon.engine.recovery import OutOfMemoryForGoodError, Recovery, TornWeightsError
 from bsmon.engine.report import StepReporter
 from bsmon.engine.saver import Saver
 from bsmon.engine.training import Training
-from bsmon.engine.watch import Timer
+from bsmon.engine.watch import Timer, Watch
 
 HOW_TO_GO_ON = (
     'A smaller model, [run] precision = "bf16" or a larger [memory] budget helps; the weights are saved, '
@@ -48,6 +48,7 @@ class Trainer:
         memory: MemoryGuard,
         peaks: Peaks,
         saver: Saver,
+        watch: Watch,
         timer: Timer,
         observer: Observer,
     ) -> None:
@@ -61,10 +62,12 @@ class Trainer:
         self._memory = memory
         self._peaks = peaks
         self._saver = saver
+        self._watch = watch
         self._timer = timer
+        self._watched_size = training.plan.batch_size
         self._observer = observer
         self._reporter = StepReporter(self._on_steps)
-        self._verdict: Verdict | None = None
+        commander.before_rewind = self._reporter.finish
         self._loss_was_finite = True
         self._learning_rate = 0.0
         self._began = self._step_began = time.perf_counter()
@@ -97,21 +100,33 @@ class Trainer:
 
     def _obey(self) -> None:
         # First the verdict on the last change, then commands: a new change must not be judged by the old one's steps.
-        if self._verdict is not None:
-            verdict, self._verdict = self._verdict, None
+        verdict = self._probation.take_verdict()
+        if verdict is not None:
             self._commander.judged(verdict)
         self._commander.obey()
         if self._commander.is_paused:
-            self._reporter.finish()
-            self._observer.state(RunState.PAUSED)
+            self._rest(RunState.PAUSED)
             self._commander.wait_while_paused()
-            self._observer.state(RunState.TRAINING)
-            self._step_began = time.perf_counter()
+            self._train_on()
         if self._commander.take_evaluation():
             self._evaluate()
 
+    def _rest(self, state: RunState, waiting_for: str = "") -> None:
+        """Something that is no training begins: a pause, an evaluation."""
+        self._watch.paused()
+        self._reporter.finish()
+        self._observer.state(state, waiting_for)
+
+    def _train_on(self) -> None:
+        """The rest is over; it was no part of the next step."""
+        self._observer.state(RunState.TRAINING)
+        self._step_began = time.perf_counter()
+
     def _update(self, micro_batches: list[Batch]) -> None:
         training, plan = self._training, self._training.plan
+        if plan.batch_size != self._watched_size:
+            self._watched_size = plan.batch_size
+            self._watch.batch_size_changed()
         count = self._cursor.next_size(plan.batch_size)
         mix = self._class_mix.look(training.step + 1, self._cursor.peek(count))
         if mix is not None:
@@ -195,7 +210,7 @@ class Trainer:
     def _on_steps(self, steps: Sequence[Step]) -> None:
         """Finished steps, their losses read: report them, and judge a change that is on probation."""
         self._observer.steps(steps)
-        self._verdict = self._probation.watch(steps) or self._verdict
+        self._probation.watch(steps)
         for step in steps:
             finite = step.loss is None or math.isfinite(step.loss)
             if not finite and self._loss_was_finite:
@@ -234,12 +249,10 @@ class Trainer:
         step = self._training.step
         if not self._evaluator.is_needed(step):
             return
-        self._reporter.finish()
-        self._observer.state(RunState.EVALUATING, "running the validation set")
+        self._rest(RunState.EVALUATING, "running the validation set")
         epoch = min(self._cursor.epoch, self._config.run.epochs or self._cursor.epoch)
         result = self._evaluator.run(step, epoch, self._commander.is_stop_waiting)
-        self._observer.state(RunState.TRAINING)
-        self._step_began = time.perf_counter()
+        self._train_on()
         if result is not None:
             self._observer.evaluation(result)
 

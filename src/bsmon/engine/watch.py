@@ -28,6 +28,12 @@ class Watch(Protocol):
     def abandoned(self) -> None:
         """The update ran out of memory and will be made again: let go of every tensor."""
 
+    def batch_size_changed(self) -> None:
+        """Updates have another batch size from now on."""
+
+    def paused(self) -> None:
+        """Something begins that is no training: a pause, an evaluation."""
+
 
 class Timer(Protocol):
     """Is told where a step's time goes."""
@@ -65,4 +71,10 @@ class NoWatch:
         """See Watch."""
 
     def abandoned(self) -> None:
+        """See Watch."""
+
+    def batch_size_changed(self) -> None:
+        """See Watch."""
+
+    def paused(self) -> None:
         """See Watch."""

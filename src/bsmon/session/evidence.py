@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 
 from bsmon.advisor.evidence import Evidence, Limits
 from bsmon.advisor.scaling import optimizer_family
+from bsmon.core.advice import NoiseScale
 from bsmon.core.commands import LearningRateRule
 from bsmon.core.records import GpuSample
 from bsmon.core.snapshot import BatchState
@@ -40,7 +42,7 @@ def gather(record: RunRecord, batch: BatchState) -> Evidence:
         grad_norm_median=record.findings.grad_norm_median,
         grad_norm=gradients.norm if gradients else None,
         update_ratio=gradients.update_ratio if gradients else None,
-        noise_scale=record.findings.noise_scale(),
+        noise_scale=_noise_scale(record),
         throughput=record.findings.step_times.points(),
         gpu_utilisation_percent=gpu.utilisation_percent if gpu else None,
         data_wait_share=record.pace.data_wait_share,
@@ -54,6 +56,13 @@ def gather(record: RunRecord, batch: BatchState) -> Evidence:
         forecasts=forecasts,
         fences=record.fences,
     )
+
+
+def _noise_scale(record: RunRecord) -> NoiseScale:
+    """The noise scale, with why it is not known or not better known."""
+    known = record.findings.noise_scale()
+    why = record.instruments.probes.noise_reason if record.instruments is not None else ""
+    return dataclasses.replace(known, reason=f"{known.reason}; {why}" if known.reason and why else known.reason or why)
 
 
 def limits(batch: BatchState) -> Limits:

@@ -22,6 +22,11 @@ class Probes(Protocol):
         """Why nothing is measured any more; "" while all is well."""
         ...
 
+    @property
+    def noise_reason(self) -> str:
+        """Why the noise scale has no better estimator than the one in use; "" where it has the best."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Instruments:

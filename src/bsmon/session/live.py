@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from bsmon.config.schema import Config
-from bsmon.core.commands import ApplyAdvice, Command, DismissAdvice, ScaleBatchSize, SetBatchSize
+from bsmon.core.commands import ApplyAdvice, Command, DismissAdvice, ScaleBatchSize, SetBatchSize, WatchLayers
 from bsmon.core.happenings import Advised, Happening
 from bsmon.core.records import EventKind, HardwareSample, Level
 from bsmon.core.snapshot import Failure, RunInfo, RunState, Snapshot
@@ -71,6 +71,7 @@ class LiveSession:
         self._record = RunRecord(RunInfo(name=config.run.name, config_path=config.path, run_dir=run_dir), self._clock)
         self._desk = AdvisorDesk(config)
         self._device_told = False
+        self._probe_failure_told = False
         self._lock = threading.Lock()
         self._frozen = self._record.freeze()
         self.earlier_events = 0  # that a resumed run's earlier parts had; known once it is started
@@ -128,6 +129,10 @@ class LiveSession:
         if isinstance(command, DismissAdvice):
             self._record.advised(self._desk.dismiss(self._record))
             return None
+        if isinstance(command, WatchLayers):
+            if self._record.instruments is not None:
+                self._record.instruments.probes.wants_layers = command.wanted
+            return None
         if isinstance(command, ApplyAdvice):
             advised = self._desk.command(self._record)
             if advised is None:
@@ -152,12 +157,19 @@ class LiveSession:
             advised_at = time.monotonic() if advise else advised_at
             self._fold(advise=advise)
             self._tell_device(sampler)
+            self._tell_probe_failure()
         self._fold(advise=True)
         if self._journal is not None:
             self._journal.close(self._clock())
         self.ended.set()
         # Last, because a driver that hangs may take seconds to be let go of.
         sampler.stop()
+
+    def _tell_probe_failure(self) -> None:
+        instruments = self._record.instruments
+        if instruments is not None and instruments.probes.failure and not self._probe_failure_told:
+            self._probe_failure_told = True
+            self._inbox.event(EventKind.HEALTH, Level.WARNING, instruments.probes.failure, self._record.step)
 
     def _tell_device(self, sampler: Sampler) -> None:
         instruments = self._record.instruments

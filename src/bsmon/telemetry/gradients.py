@@ -88,6 +88,11 @@ class GradientProbes:
         cost_s = self.schedule.cost_s + (self.noise.schedule.cost_s if self.noise is not None else 0.0)
         return cost_s / self._training_s if self._training_s > 0 else None
 
+    @property
+    def noise_reason(self) -> str:
+        """Why the noise scale has no better estimator than the one in use; "" where it has the best."""
+        return self.noise.reason if self.noise is not None else "telemetry.noise_scale is false"
+
     def begin(self, step: int, micro_sizes: Sequence[int]) -> None:
         """The update `step` begins; samples in each of its micro batches. Begins anew if it is made again.
 
