@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from bsmon.core.commands import (
     Command,
     Evaluate,
@@ -53,6 +55,7 @@ class Commander:
         self._saver = saver
         self._memory = memory
         self._evaluation_wanted = False
+        self.before_rewind: Callable[[], None] = lambda: None  # reports the steps that were made, if any are held back
         self.stop: Stop | None = None
         self.is_paused = False
 
@@ -161,12 +164,13 @@ class Commander:
 
     def _go_back(self, before: Undoable, *, weights: bool, why: str) -> None:
         training = self._training
-        self._probation.cancel()
         if weights and before.state is not None:
+            self.before_rewind()
             training.restore(before.state)
             self._saver.rewound()
             self._observer.rewound(training.step)
             why = f"{why}; weights, optimizer and samples are back at step {training.step:,}"
+        self._probation.cancel()
         change = training.controls.go_back(before.plan, before.base_learning_rate)
         self.announce_plan()
         self._event(

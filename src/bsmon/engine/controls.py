@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ from bsmon.core.commands import (
 from bsmon.core.errors import NotApplicable
 from bsmon.core.ports import LearningRateScaling
 from bsmon.engine.plan import BatchPlan
+
+_ROUNDING = 1e-14  # relative; tens of operations in double precision stay below it
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +95,7 @@ class Controls:
             check_learning_rate(own)
         ratio, rule = self._scale(command.learning_rate_rule or self.rule, old.batch_size, size)
         before = self.base_learning_rate
-        # Rounded to 12 digits, so that doubling and halving again gives the very number that it was.
-        after = float(f"{before * ratio:.12g}") if own is None else own / (factor or 1.0)
+        after = _without_dust(before * ratio) if own is None else own / (factor or 1.0)
         self.plan, self.base_learning_rate = self._plan(size), after
         rule = rule if own is None else LearningRateRule.UNCHANGED
         self._note_hand("batch_size", command.source)
@@ -178,6 +180,15 @@ class Controls:
     def _plan(self, batch_size: int) -> BatchPlan:
         wanted = self.wanted_micro_batch or self.fit(batch_size)
         return BatchPlan.within(batch_size, min(self.largest_micro_batch, wanted))
+
+
+def _without_dust(value: float) -> float:
+    """`value`, or the number of 12 digits that it misses only by rounding errors.
+
+    So doubling the batch and halving it again gives the very learning rate that it was.
+    """
+    short = float(f"{value:.12g}")
+    return short if math.isclose(value, short, rel_tol=_ROUNDING) else value
 
 
 def check_learning_rate(value: float) -> None:

@@ -41,31 +41,36 @@ class Probation:
         self._reference: tuple[Step, ...] = ()
         self._from_step: int | None = None
         self._grows = False
+        self._verdict: Verdict | None = None
 
     def begin(self, step: int, *, grows: bool) -> None:
         """The batch changed after `step`; `grows`: it became larger, which should not cost speed."""
         # What came before an unfinished probation stays the reference: the change before it was never judged.
         if self._from_step is None:
             self._reference = tuple(self._before)
-        self._after, self._from_step, self._grows = [], step, grows
+        self._after, self._from_step, self._grows, self._verdict = [], step, grows, None
 
     def cancel(self) -> None:
         """The change was taken back; start afresh."""
         self._before.clear()
-        self._after, self._reference, self._from_step = [], (), None
+        self._after, self._reference, self._from_step, self._verdict = [], (), None, None
 
-    def watch(self, steps: Sequence[Step]) -> Verdict | None:
-        """Take finished steps; a Verdict as soon as there is one."""
+    def watch(self, steps: Sequence[Step]) -> None:
+        """Take finished steps."""
         if self._from_step is None:
             self._before.extend(steps)
-            return None
+            return
         began = self._from_step
         self._after += [step for step in steps if step.step > began]
-        verdict = self._judge()
-        if verdict is not None:
+        self._verdict = self._judge()
+        if self._verdict is not None:
             self._before.clear()
             self._before.extend(self._after)
             self._after, self._reference, self._from_step = [], (), None
+
+    def take_verdict(self) -> Verdict | None:
+        """The verdict on the newest change, once, as soon as there is one. A change after it makes it void."""
+        verdict, self._verdict = self._verdict, None
         return verdict
 
     def _judge(self) -> Verdict | None:
