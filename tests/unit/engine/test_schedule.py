@@ -67,9 +67,17 @@ def test_only_a_course_without_warm_up_is_constant(settings: Schedule, constant:
     assert LearningRateSchedule(settings, 10, 100).is_constant is constant
 
 
-@pytest.mark.parametrize("name", ["step", "cosine", "linear"])
-def test_a_batch_change_neither_stretches_nor_compresses_it(name: str, tmp_path: Path) -> None:
-    config = config_for(batch=4, epochs=4, schedule=Schedule(name=name, warmup_epochs=1, step_epochs=1))
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        Schedule(name="step", warmup_epochs=1, step_epochs=1),
+        Schedule(name="cosine", warmup_epochs=1),
+        Schedule(name="linear", warmup_epochs=1),
+    ],
+    ids=lambda schedule: schedule.name,
+)
+def test_a_batch_change_neither_stretches_nor_compresses_it(schedule: Schedule, tmp_path: Path) -> None:
+    config = config_for(batch=4, epochs=4, schedule=schedule)
     keep = LearningRateRule.UNCHANGED
     changes = [(3, SetBatchSize(8, keep)), (6, SetBatchSize(2, keep)), (9, SetBatchSize(12, keep))]
     runs = [play(config, tmp_path / str(number), given) for number, given in enumerate([[], changes])]
