@@ -14,6 +14,10 @@ from bsmon import __version__
 from bsmon.cli.check import check
 from bsmon.cli.doctor import doctor
 from bsmon.cli.init import init
+from bsmon.cli.log import log
+from bsmon.cli.rm import rm
+from bsmon.cli.runs import runs
+from bsmon.cli.stop import stop
 from bsmon.cli.train import train
 from bsmon.core.errors import BadInput
 
@@ -35,7 +39,7 @@ def bsmon() -> None:
     """
 
 
-for _command in (init, train, check, doctor):
+for _command in (init, train, check, doctor, runs, log, stop, rm):
     bsmon.add_command(_command)
 
 

@@ -59,7 +59,7 @@ class JournalReader:
         Raises BadInput where the file cannot be read, or is of a later format.
         """
         try:
-            descriptor = _open(self._path)
+            descriptor = open_journal(self._path)
         except FileNotFoundError:
             return
         except OSError as error:
@@ -77,7 +77,7 @@ class JournalReader:
 
     def _entries(self, descriptor: int) -> Iterator[Entry]:
         for line in self._lines(descriptor):
-            entry = self._entry(line)
+            entry = self.parse(line)
             if entry is not None:
                 yield entry
 
@@ -102,7 +102,7 @@ class JournalReader:
                 elif line:
                     yield line
 
-    def _entry(self, line: bytes) -> Entry | None:
+    def parse(self, line: bytes) -> Entry | None:
         """What a line says; None for a line that says nothing of the run, or is damaged."""
         try:
             if line.startswith(STEPS_PREFIX):
@@ -150,8 +150,11 @@ class JournalReader:
         self._definitions[number] = value
 
 
-def _open(path: Path) -> int:
-    """Open a regular file of its own name: no link that leads elsewhere, no pipe that never answers."""
+def open_journal(path: Path) -> int:
+    """Open a regular file of its own name: no link that leads elsewhere, no pipe that never answers.
+
+    Raises OSError.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)

@@ -61,10 +61,11 @@ def all_runs(root: Path = RUNS) -> list[RunDir]:
     return [run for _, run in sorted(found, key=lambda pair: pair[0], reverse=True)]
 
 
-def find_run(name: str | None, root: Path = RUNS) -> RunDir:
+def find_run(name: str | None, root: Path = RUNS, *, only: bool = False) -> RunDir:
     """The run meant by `name`: a folder, a name under `root`, or a part of one; the newest where several match.
 
-    None means the newest of all. Raises BadInput, naming the nearest, when there is none.
+    None means the newest of all. Raises BadInput, naming the nearest, when there is none; with `only` also where a
+    part of a name matches several.
     """
     if name is not None and ("/" in name or (Path(name) / "run.json").exists()):
         return RunDir.open(Path(name))
@@ -75,6 +76,9 @@ def find_run(name: str | None, root: Path = RUNS) -> RunDir:
         return runs[0]
     exact = [run for run in runs if run.path.name == name]
     matching = exact or [run for run in runs if name in run.path.name]
+    if only and len(matching) > 1:
+        several = ", ".join(clean(run.path.name) for run in matching[:_MOST_NAMED])
+        raise BadInput(f"{clean(name)} is a part of several names: {several}; give the whole one.")
     if matching:
         return matching[0]
     names = [clean(run.path.name) for run in runs[:_MOST_NAMED]]
