@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bsmon.advisor.scaling import learning_rate_factor
+from bsmon.advisor.scaling import OptimizerFamily, learning_rate_factor
 from bsmon.core.commands import (
     LearningRateRule,
     ScaleBatchSize,
@@ -23,7 +23,7 @@ from bsmon.engine.plan import BatchPlan
 def scale(rule: LearningRateRule, old: int, new: int) -> tuple[float, LearningRateRule]:
     """The advisor's scaling for SGD."""
     resolved = LearningRateRule.LINEAR if rule is LearningRateRule.AUTO else rule
-    return learning_rate_factor(resolved, old, new, optimizer_family="sgd", noise_scale=None), resolved
+    return learning_rate_factor(resolved, old, new, optimizer_family=OptimizerFamily.SGD, noise_scale=None), resolved
 
 
 def controls(
