@@ -17,6 +17,7 @@ from bsmon.cli.init import init
 from bsmon.cli.log import log
 from bsmon.cli.rm import rm
 from bsmon.cli.runs import runs
+from bsmon.cli.show import show
 from bsmon.cli.stop import stop
 from bsmon.cli.train import train
 from bsmon.core.errors import BadInput
@@ -39,7 +40,7 @@ def bsmon() -> None:
     """
 
 
-for _command in (init, train, check, doctor, runs, log, stop, rm):
+for _command in (init, train, check, doctor, runs, show, log, stop, rm):
     bsmon.add_command(_command)
 
 

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from bsmon.config.schema import Config
 from bsmon.core.commands import ApplyAdvice, Command, DismissAdvice, ScaleBatchSize, SetBatchSize, WatchLayers
+from bsmon.core.errors import BadInput
 from bsmon.core.happenings import Advised, Happening
 from bsmon.core.records import EventKind, HardwareSample, Level
 from bsmon.core.snapshot import Failure, RunInfo, RunState, Snapshot
@@ -81,14 +82,8 @@ class LiveSession:
         self._folder = threading.Thread(target=self._run_folding, name="bsmon-session", daemon=True)
 
     def start(self) -> None:
-        """Begin. Torch is imported on the training thread, so that the screen is there first.
-
-        Raises BadInput where the journal of the run that is resumed cannot be read.
-        """
-        if self._journal is not None:
-            with self._lock:
-                self._journal.begin(self._record, self._clock)
-                self.earlier_events = self._record.events_so_far
+        """Begin. Torch is imported on the training thread, so that the screen is there first."""
+        self._begin_journal()
         self._inbox.state(RunState.STARTING, "importing torch")
         self._trainer.start()
         self._folder.start()
@@ -176,6 +171,16 @@ class LiveSession:
         if instruments is not None and not self._device_told:
             self._device_told = True
             sampler.set_device(instruments.device_uuid, instruments.device)
+
+    def _begin_journal(self) -> None:
+        if self._journal is None:
+            return
+        try:
+            with self._lock:
+                self._journal.begin(self._record, self._clock)
+        except BadInput as error:  # of the part before a resume: no reason not to train
+            self.note(f"nothing is written to the journal: {error}", Level.WARNING)
+        self.earlier_events = self._record.events_so_far
 
     def _on_sample(self, sample: HardwareSample) -> None:
         """The sampler counts from its own start; the run may have begun in an earlier process."""
