@@ -27,6 +27,9 @@ def resume(training: Training, saver: Saver, changes: Changes, observer: Observe
     observer.rewound(training.step)
     text = f"resumed from the checkpoint of step {training.step:,}"
     observer.event(EventKind.CHECKPOINT, Level.GOOD, text, training.step)
+    if training.is_done:
+        text = "this run has made all its steps; raise run.epochs or run.max_steps to train on"
+        observer.event(EventKind.RUN, Level.WARNING, text, training.step)
     for setting, (then, now) in changes.items():
         text = f"the config has changed since: {setting} was {then}, is {now}"
         observer.event(EventKind.RUN, Level.WARNING, text, training.step)
