@@ -37,6 +37,11 @@ class Recovery:
         self._fence = fence
         self._reason = ""
 
+    @property
+    def needs_checkpoint(self) -> bool:
+        """Whether running out of memory may leave torn weights, so that a checkpoint has to be there from the start."""
+        return not self._keeper.optimizer_is_atomic
+
     def update(self, step: int, micro_batches: Sequence[Batch], sizes: Sequence[int], learning_rate: float) -> Tensor:
         """Make one update whatever it takes and return its loss, a scalar on the device.
 

@@ -79,6 +79,8 @@ class Trainer:
         self._observer.state(RunState.STARTING, "forecasting memory")
         self._memory.start()
         self._commander.announce_plan()
+        if self._recovery.needs_checkpoint:
+            self._saver.save_now(self._training.step)
         self._observer.state(RunState.TRAINING)
         try:
             while not self._training.is_done:
