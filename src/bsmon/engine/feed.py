@@ -56,9 +56,13 @@ def load_batch(dataset: Dataset[Any], indices: Tensor) -> Batch:
     fetch = getattr(dataset, "fetch", None)
     if fetch is not None:
         return fetch(indices)
-    wanted = indices.tolist()
+    return default_collate(_load_items(dataset, indices.tolist()))
+
+
+def _load_items(dataset: Dataset[Any], indices: list[int]) -> list[Any]:
     many = getattr(dataset, "__getitems__", None)
-    return default_collate(many(wanted) if many is not None else [_load_item(dataset, index) for index in wanted])
+    items: list[Any] = many(indices) if many is not None else [_load_item(dataset, index) for index in indices]
+    return items
 
 
 def _load_item(dataset: Dataset[Any], index: int) -> object:
@@ -67,6 +71,16 @@ def _load_item(dataset: Dataset[Any], index: int) -> object:
     except Exception as error:
         error.add_note(f"bsmon: the data set raised this for its sample {index}.")
         raise
+
+
+class _InWorker(Dataset[Any]):
+    """What a worker process loads from: the data set, with a sample that raises named."""
+
+    def __init__(self, dataset: Dataset[Any]) -> None:
+        self._dataset = dataset
+
+    def __getitems__(self, indices: list[int]) -> list[Any]:
+        return _load_items(self._dataset, indices)
 
 
 class WorkerFeed:
@@ -80,7 +94,7 @@ class WorkerFeed:
         self._ahead = _Ahead()
         # Threads and fork do not mix: a forked child may hold a lock that another thread had taken.
         self._loader: DataLoader[Any] = DataLoader(
-            dataset,
+            _InWorker(dataset),
             batch_sampler=self._ahead,
             num_workers=workers,
             persistent_workers=True,

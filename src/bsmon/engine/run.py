@@ -55,8 +55,16 @@ def _failures_told(observer: Observer) -> Iterator[None]:
     except RunCannotGoOnError as error:
         observer.failed(Failure(str(error), ""))
     except BaseException as error:  # noqa: BLE001  see above
-        message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        observer.failed(Failure(message, traceback.format_exc()))
+        observer.failed(Failure(_in_a_line(error), traceback.format_exc()))
+
+
+def _in_a_line(error: BaseException) -> str:
+    """Kind and first line of an error; of one from a DataLoader's worker, whose traceback is its text, the real one."""
+    kind, lines = type(error).__name__, str(error).splitlines()
+    if not lines:
+        return kind
+    real = [line for line in lines if line.startswith(f"{kind}: ")] if "DataLoader worker" in lines[0] else []
+    return real[-1] if real else f"{kind}: {lines[0]}"
 
 
 def _check_sizes(parts: Parts) -> None:
