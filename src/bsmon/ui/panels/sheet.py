@@ -81,14 +81,17 @@ class Sheet(Widget, can_focus=False):
 
     def put(self, rows: list[Row]) -> None:
         """Show these rows; what is beyond the widget's size is cut."""
-        self._content = rows
+        before, self._content = self._content, rows
         width, height = self.size
-        if not width or not height:
+        if not width or not height or (rows is before and self._rows):
             return
-        fitted = [fit(row, width) for row in rows[:height]]
-        fitted += [fit(BLANK, width)] * (height - len(fitted))
-        if len(fitted) != len(self._rows):
-            self._rows, self._strips = [BLANK] * height, [Strip.blank(width)] * height
+        if len(self._rows) != height:
+            before, self._rows, self._strips = [], [BLANK] * height, [Strip.blank(width)] * height
+        fitted = []
+        for y in range(height):
+            row = rows[y] if y < len(rows) else BLANK
+            # Most rows are as they were, and measuring text is dear.
+            fitted.append(self._rows[y] if y < len(before) and before[y] == row else fit(row, width))
         changes = changed_rows(self._rows, fitted)
         for y, _ in changes:
             self._strips[y] = Strip(_segments(fitted[y], self._palette), width)
