@@ -27,7 +27,7 @@ def check(case: Case, trials: list[Trial]) -> None:
     assert len(hit) == 4, "both updates were hit, before and within the optimizer's step"
 
 
-@pytest.mark.parametrize(("case", "stride"), [(FUSED, 2), (FOREACH, 5), (LOOP, 5)], ids=["fused", "foreach", "loop"])
+@pytest.mark.parametrize(("case", "stride"), [(FUSED, 3), (FOREACH, 7), (LOOP, 7)], ids=["fused", "foreach", "loop"])
 def test_memory_runs_out_anywhere(case: Case, stride: int) -> None:
     check(case, sweep(case, stride))
 

@@ -13,7 +13,7 @@ from bsmon.core.commands import ScaleBatchSize, SetBatchSize, SetMicroBatchSize,
 from tests.unit.engine.harness import Due, pause
 from tests.unit.engine.histories import History, check, histories, live
 
-QUICK = settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=80, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
 @QUICK
