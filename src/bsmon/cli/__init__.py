@@ -11,10 +11,12 @@ import sys
 import click
 
 from bsmon import __version__
+from bsmon.cli.attach import attach
 from bsmon.cli.check import check
 from bsmon.cli.doctor import doctor
 from bsmon.cli.init import init
 from bsmon.cli.log import log
+from bsmon.cli.report import report
 from bsmon.cli.rm import rm
 from bsmon.cli.runs import runs
 from bsmon.cli.show import show
@@ -40,7 +42,7 @@ def bsmon() -> None:
     """
 
 
-for _command in (init, train, check, doctor, runs, show, log, stop, rm):
+for _command in (init, train, attach, check, doctor, runs, show, report, log, stop, rm):
     bsmon.add_command(_command)
 
 
