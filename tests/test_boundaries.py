@@ -25,6 +25,7 @@ FORBIDDEN = {
     "config": SCREEN | HARDWARE | {"click", "numpy"},
     "advisor": SCREEN | HARDWARE,
     "store": SCREEN | HARDWARE,
+    "wire": SCREEN | HARDWARE | {"click", "numpy"},
     "headless": SCREEN | HARDWARE | {"numpy"},
     "report": SCREEN | HARDWARE | {"numpy"},
     "ui": HARDWARE | {"numpy"},

@@ -14,6 +14,7 @@ from bsmon import __version__
 from bsmon.cli.attach import attach
 from bsmon.cli.check import check
 from bsmon.cli.doctor import doctor
+from bsmon.cli.export import export
 from bsmon.cli.init import init
 from bsmon.cli.log import log
 from bsmon.cli.report import report
@@ -42,7 +43,7 @@ def bsmon() -> None:
     """
 
 
-for _command in (init, train, attach, check, doctor, runs, show, report, log, stop, rm):
+for _command in (init, train, attach, check, doctor, runs, show, report, export, log, stop, rm):
     bsmon.add_command(_command)
 
 

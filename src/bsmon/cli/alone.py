@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 
 from bsmon.core.commands import Stop
 from bsmon.session.live import LiveSession
@@ -12,12 +13,12 @@ _MEANINGLESS = (signal.SIGHUP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
 _ASKING = (signal.SIGTERM, signal.SIGINT)
 
 
-def train_on(session: LiveSession) -> None:
-    """Wait for the run's end, at no cost. SIGTERM and SIGINT stop it gracefully, however often they come."""
+def ignore_terminal(session: LiveSession) -> None:
+    """From now on a terminal's signals mean nothing; SIGTERM and SIGINT stop gracefully, however often they come."""
 
     def stop(*_: object) -> None:
-        # Not a deadlock: this thread waits below and holds none of the session's locks.
-        session.submit(Stop(save=True))
+        # On a thread of its own: this thread may hold the session's lock at the instruction where the signal came.
+        threading.Thread(target=session.submit, args=(Stop(save=True),), name="bsmon-stop").start()
 
     for meaningless in _MEANINGLESS:
         signal.signal(meaningless, signal.SIG_IGN)
@@ -25,4 +26,9 @@ def train_on(session: LiveSession) -> None:
         signal.signal(asking, stop)
     signal.signal(signal.SIGCONT, signal.SIG_DFL)
     signal.signal(signal.SIGWINCH, signal.SIG_DFL)
+
+
+def train_on(session: LiveSession) -> None:
+    """Wait for the run's end, at no cost."""
+    ignore_terminal(session)
     session.ended.wait()

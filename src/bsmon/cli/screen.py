@@ -13,7 +13,9 @@ import click
 
 from bsmon.cli.alone import train_on
 from bsmon.cli.capture import Capture
+from bsmon.cli.come_back import come_back
 from bsmon.cli.launcher import Tether, leave_session
+from bsmon.cli.serving import Serving
 from bsmon.cli.terminal_watch import TerminalWatch
 from bsmon.cli.training_app import TrainingApp
 from bsmon.config.schema import Ui
@@ -35,35 +37,32 @@ def run_screen(session: LiveSession, settings: Ui, run: RunDir, tether: Tether) 
     Raises BadInput for a theme that does not exist.
     """
     theme = choose_theme(settings.theme, os.environ)
-    with _log(run.log_path) as log, Capture(log) as capture:
-        app = TrainingApp(session, theme, settings.frames_per_second, capture)
-        _show(app, tether)
-        if not session.started and (app.how_lost or app.crash):  # before its first frame
-            session.start()
-        if app.how_lost:
-            session.note(f"The terminal is gone ({app.how_lost}); training goes on without it.", Level.WARNING)
-            leave_session()
-            train_on(session)
-            return
-        if app.detached:
-            session.note("Detached; training goes on without a screen.")
-            capture.say(f"bsmon: training goes on as process {os.getpid()}. {come_back(run)}")
-            capture.abandon()
-            tether.let_go()
-            train_on(session)
-            return
-        if app.crash:
+    with Serving(session, run) as serving:
+        with _log(run.log_path) as log, Capture(log) as capture:
+            app = TrainingApp(session, theme, settings.frames_per_second, capture, serving.start)
+            _show(app, tether)
             sys.stderr.write(app.crash)
-    if app.crash:
-        _plain_lines(session, run, app.crash)
-    else:
-        finish(session)
+            if not session.started and (app.how_lost or app.crash):  # before its first frame
+                serving.start()
+            _without_screen(app, session, run, tether, capture)
+        if app.crash and not session.ended.is_set():
+            _plain_lines(session, run, app.crash)
+        else:
+            finish(session)
 
 
-def come_back(run: RunDir) -> str:
-    """How to see the run again; the path as a person would type it."""
-    path = Path(os.path.relpath(run.path)) if run.path.is_relative_to(Path.cwd()) else run.path
-    return f"Come back with: bsmon attach {clean(str(path))} --control"
+def _without_screen(app: TrainingApp, session: LiveSession, run: RunDir, tether: Tether, capture: Capture) -> None:
+    """Train to the end here when the terminal has gone, or the person has left it."""
+    if app.how_lost:
+        session.note(f"The terminal is gone ({app.how_lost}); training goes on without it.", Level.WARNING)
+        leave_session()
+        train_on(session)
+    elif app.detached:
+        session.note("Detached; training goes on without a screen.")
+        capture.say(f"bsmon: training goes on as process {os.getpid()}. {come_back(run)}")
+        capture.abandon()
+        tether.let_go()
+        train_on(session)
 
 
 def finish(session: LiveSession) -> None:

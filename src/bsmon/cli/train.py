@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from bsmon.cli.come_back import come_back
 from bsmon.cli.launcher import Tether, launch
 from bsmon.cli.setup import NEWEST, Start, prepare
 from bsmon.config.values import toml_value
@@ -50,6 +52,11 @@ EXIT_INTERRUPTED = 130
     metavar="SECONDS",
     help="Headless: time between lines.",
 )
+@click.option(
+    "--detach",
+    is_flag=True,
+    help="Train in a process of its own that needs no terminal, and attach to it (with --headless: do not attach).",
+)
 @click.option("--theme", metavar="NAME", help="Colour theme: a name, or the path of a .toml file (as ui.theme).")
 def train(
     config: Path,
@@ -61,6 +68,7 @@ def train(
     headless: bool,
     as_json: bool,
     interval: float,
+    detach: bool,
     theme: str | None,
 ) -> int:
     """Train as CONFIG says, live on the screen.
@@ -74,16 +82,19 @@ def train(
     def begin() -> Start:
         return prepare(config, [*overrides, *_short_overrides(device, theme)], resume, run_dir)
 
-    if headless or as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return _in_plain_lines(begin(), interval, as_json=as_json)
-    return launch(lambda tether: _on_screen(begin(), tether))
+    has_screen = not (headless or as_json) and sys.stdin.isatty() and sys.stdout.isatty()
+    if detach:
+        return _apart(begin, theme, attached=has_screen)
+    if has_screen:
+        return launch(lambda tether: _on_screen(begin(), tether))
+    return _in_plain_lines(begin(), interval, as_json=as_json)
 
 
 def _in_plain_lines(start: Start, interval: float, *, as_json: bool) -> int:
     from bsmon.cli.plain import run_headless
 
     session = _session(start)
-    run_headless(session, interval_s=interval, as_json=as_json)
+    run_headless(session, start.run_dir, interval_s=interval, as_json=as_json)
     return conclude(session.snapshot(), start.run_dir)
 
 
@@ -93,6 +104,27 @@ def _on_screen(start: Start, tether: Tether) -> int:
     session = _session(start)
     run_screen(session, start.config.ui, start.run_dir, tether)
     return conclude(session.snapshot(), start.run_dir)
+
+
+def _apart(begin: Callable[[], Start], theme: str | None, *, attached: bool) -> int:
+    from bsmon.cli.detach import Announce, start_apart, train_apart
+
+    def child(announce: Announce) -> int:
+        start = begin()
+        session = _session(start)
+        train_apart(session, start.run_dir, announce)
+        return conclude(session.snapshot(), start.run_dir)
+
+    result = start_apart(child)
+    if isinstance(result, int):
+        return result
+    run = RunDir.open(result)
+    click.echo(f"bsmon: training without a terminal. {come_back(run)}", err=True)
+    if attached:
+        from bsmon.cli.attach import attach_to
+
+        attach_to(run, control=True, theme=theme)
+    return 0
 
 
 def _session(start: Start) -> LiveSession:

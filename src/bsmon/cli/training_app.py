@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import traceback
+from collections.abc import Callable
 
 from bsmon.cli.capture import Capture
 from bsmon.core.commands import Stop
@@ -20,8 +21,17 @@ _FOREGROUND_EVERY_S = 1.0
 class TrainingApp(BsmonApp):
     """Implements `terminal_watch.Reaction`. Afterwards `how_lost`, `detached` and `crash` say why it ended."""
 
-    def __init__(self, session: LiveSession, theme: Theme, frames_per_second: float, capture: Capture) -> None:
+    def __init__(
+        self,
+        session: LiveSession,
+        theme: Theme,
+        frames_per_second: float,
+        capture: Capture,
+        begin: Callable[[], None],
+    ) -> None:
+        """`begin` starts the training."""
         super().__init__(session, theme=theme, frames_per_second=frames_per_second)
+        self._begin = begin
         self._training = session
         self._capture = capture
         self._gone = threading.Event()
@@ -33,7 +43,7 @@ class TrainingApp(BsmonApp):
 
     def on_ready(self) -> None:
         """The first frame stands: now torch may be imported, which holds the interpreter for seconds."""
-        self._training.start()
+        self._begin()
         if self._exit_wanted:
             self.exit()
         self.set_interval(_FOREGROUND_EVERY_S, self._return_to_foreground)

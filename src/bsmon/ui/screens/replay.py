@@ -111,7 +111,7 @@ class ReplayScreen(RunScreen):
     def action_speed(self, factor: float) -> None:
         """Play faster or slower."""
         self._speed = min(max(_LEAST_SPEED, self._speed * factor), _MOST_SPEED)
-        self._tell(f"speed x{self._speed:g}")
+        self.tell(f"speed x{self._speed:g}")
 
     def action_pause(self) -> None:
         """Play, and stop playing; at the end it begins again."""
@@ -121,7 +121,7 @@ class ReplayScreen(RunScreen):
         self.take_frame()
 
     def _is_trainable(self) -> bool:
-        self._tell("This is a recording: nothing of the run can be changed.", Level.WARNING)
+        self.tell("This is a recording: nothing of the run can be changed.", Level.WARNING)
         return False
 
     def action_quit(self) -> None:

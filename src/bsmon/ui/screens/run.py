@@ -37,6 +37,7 @@ from bsmon.ui.view import View
 if TYPE_CHECKING:
     from bsmon.ui.screens.quit import Leave
 
+_ANSWER_S = 0.25  # by then a run in another process has answered, too
 _TELLING = (EventKind.REFUSED, EventKind.BATCH, EventKind.LEARNING_RATE, EventKind.MEMORY, EventKind.CHECKPOINT)
 _PANELS = (Header, Banner, Loss, Gradients, Statistics, Hardware, Advisor, Events, Footer, Small)
 
@@ -151,6 +152,7 @@ class RunScreen(Screen[None]):
         except NotApplicable as reason:
             self.tell(str(reason), Level.WARNING)
         self.take_frame()
+        self.set_timer(_ANSWER_S, self.take_frame)
 
     def _is_trainable(self) -> bool:
         """Whether commands make sense now; says so where they do not."""

@@ -1,0 +1,1 @@
+"""A running training seen and steered from another process of the same user, over a Unix socket."""
