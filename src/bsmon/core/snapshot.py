@@ -85,6 +85,7 @@ class BatchState:
     learning_rate_rule: str = "auto"
     by_hand: frozenset[str] = frozenset()  # "batch_size", "learning_rate": the advisor leaves these alone
     can_undo: bool = False
+    micro_batch_by_hand: bool = False  # else the engine chooses the largest that fits
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,21 @@ class MemoryForecast:
 
 
 @dataclass(frozen=True, slots=True)
+class MeasuredSize:
+    """What was measured at one batch size that this run has trained with; None where too little was.
+
+    The gradient's variance is summed over its elements, in squared gradient units: `gradient_variance` is that of the
+    whole batch, E|g|^2 - |G|^2, and `sample_variance` that of one sample, tr(Sigma); C, part 5 has the first as the
+    second / batch size.
+    """
+
+    batch_size: int
+    step_s: float | None = None
+    gradient_variance: float | None = None
+    sample_variance: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """How a run failed: one sentence, and the traceback of the person's own code, whole."""
 
@@ -162,6 +178,7 @@ class Snapshot:
     forecasts: tuple[MemoryForecast, ...] = ()
     fences: tuple[int, ...] = ()  # micro batch sizes that ran out of memory
     measured_peak_bytes: int | None = None  # of an update of the present plan, tensors only
+    sizes: tuple[MeasuredSize, ...] = ()  # batch sizes run so far, smallest first
     marks: tuple[Mark, ...] = ()
     events: tuple[Event, ...] = ()  # the last few hundred, oldest first, numbered without gaps
     failure: Failure | None = None

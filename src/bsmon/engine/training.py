@@ -63,4 +63,5 @@ class Training:
             learning_rate_rule=controls.rule.value,
             by_hand=frozenset(controls.by_hand),
             can_undo=can_undo,
+            micro_batch_by_hand=controls.wanted_micro_batch is not None,
         )

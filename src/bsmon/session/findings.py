@@ -12,6 +12,8 @@ from bsmon.advisor.noise_scale import NoiseScaleEstimator
 from bsmon.core.advice import NoiseScale
 from bsmon.core.gradients import NoiseSample
 from bsmon.core.records import ClassMix, Evaluation, GradientStats, Step
+from bsmon.core.snapshot import MeasuredSize
+from bsmon.session.by_size import VarianceBySize
 from bsmon.session.throughput import StepTimes
 
 _RECENT = 50
@@ -24,6 +26,8 @@ class Findings:
     def __init__(self) -> None:
         self.loss_health = LossHealth()
         self.step_times = StepTimes()
+        self._variances = VarianceBySize()
+        self.sizes: tuple[MeasuredSize, ...] = ()  # what was measured at every batch size, as of `sum_up_sizes`
         self._noise = NoiseScaleEstimator()
         self._estimator = ""
         self._gradient_finite = True
@@ -45,6 +49,7 @@ class Findings:
         self._gradient_finite = not stats.nonfinite
         if math.isfinite(stats.norm):
             self._norms.append(stats.norm)
+            self._variances.norm(stats.norm)
 
     def class_mix(self, mix: ClassMix) -> None:
         """The classes of one update."""
@@ -63,12 +68,27 @@ class Findings:
     def batch_size(self, batch_size: int) -> None:
         """The run trains with this batch size from now on."""
         self.step_times.changed(batch_size)
+        self._variances.changed(batch_size)
 
     def noise_sample(self, sample: NoiseSample) -> None:
         """One measurement towards the noise scale. Samples of different estimators are not mixed."""
         if sample.estimator != self._estimator:
             self._estimator, self._noise = sample.estimator, NoiseScaleEstimator()
         self._noise.add(sample.variance, sample.squared_norm)
+        self._variances.noise(sample.batch_size, sample.variance, sample.squared_norm)
+
+    def sum_up_sizes(self) -> None:
+        """Bring `sizes` up to date: too dear for every snapshot."""
+        times = {point.batch_size: point.step_s for point in self.step_times.points()}
+        self.sizes = tuple(
+            MeasuredSize(
+                batch_size=size,
+                step_s=times.get(size),
+                gradient_variance=self._variances.gradient_variance(size),
+                sample_variance=self._variances.sample_variance(size),
+            )
+            for size in sorted(times.keys() | self._variances.sizes())
+        )
 
     def noise_scale(self) -> NoiseScale:
         """The noise scale as far as it is known."""

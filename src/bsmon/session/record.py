@@ -194,6 +194,7 @@ class RunRecord:
 
     def tick(self) -> None:
         """Time has passed."""
+        self.findings.sum_up_sizes()
         self._version += 1
 
     def copy(self) -> RunRecord:
@@ -229,6 +230,7 @@ class RunRecord:
             forecasts=self.forecasts,
             fences=self.fences,
             measured_peak_bytes=self.measured_peak,
+            sizes=self.findings.sizes,
             marks=tuple(self._marks),
             events=tuple(self._events),
             failure=self.failure,

@@ -1,0 +1,63 @@
+"""Gradient variance by batch size against gradients whose variance is known."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from bsmon.core.gradients import NoiseSample
+from bsmon.core.records import GradientStats
+from bsmon.session.by_size import VarianceBySize
+from bsmon.session.findings import Findings
+
+
+def drawn(batch_size: int, count: int) -> VarianceBySize:
+    """Gradients of one element with mean 3 and a variance of 4 a sample."""
+    source = random.Random(batch_size)
+    found = VarianceBySize()
+    found.changed(batch_size)
+    for _ in range(count):
+        halves = [3 + source.gauss(0, (4 / (batch_size / 2)) ** 0.5) for _ in range(2)]
+        found.norm(abs(sum(halves) / 2))
+        squared = (halves[0] - halves[1]) ** 2 / (4 / batch_size)
+        found.noise(batch_size, squared, halves[0] * halves[1])
+    return found
+
+
+@pytest.mark.parametrize("batch_size", [2, 8, 32])
+def test_the_variance_falls_with_the_batch_size(batch_size: int) -> None:
+    found = drawn(batch_size, 50)
+    assert found.sample_variance(batch_size) == pytest.approx(4, rel=0.6)
+    measured = found.gradient_variance(batch_size)
+    assert measured is not None
+    assert measured == pytest.approx(4 / batch_size, rel=0.9)
+
+
+def test_few_measurements_say_nothing() -> None:
+    found = drawn(8, 7)
+    assert found.sizes() == {8}
+    assert found.sample_variance(8) is None
+    assert found.gradient_variance(8) is None
+
+
+def test_what_is_not_finite_is_left_out() -> None:
+    found = drawn(8, 50)
+    before = found.gradient_variance(8), found.sample_variance(8)
+    found.norm(float("nan"))
+    found.noise(8, float("inf"), 1.0)
+    assert (found.gradient_variance(8), found.sample_variance(8)) == before
+
+
+def test_findings_keep_sizes_apart() -> None:
+    findings = Findings()
+    for size in (16, 32):
+        findings.batch_size(size)
+        for step in range(10):
+            findings.gradients(GradientStats(step, norm=2.0))
+            findings.noise_sample(NoiseSample(step, size, variance=8.0 * size, squared_norm=3.0, estimator="split"))
+    findings.sum_up_sizes()
+    assert [(found.batch_size, found.gradient_variance, found.sample_variance) for found in findings.sizes] == [
+        (16, 1.0, 128.0),
+        (32, 1.0, 256.0),
+    ]
