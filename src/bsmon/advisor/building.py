@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from bsmon.advisor.bounds import BATCHNORM_FLOOR, fits, predicted_peak
 from bsmon.advisor.evidence import Evidence
+from bsmon.advisor.explanations import trade_off
 from bsmon.advisor.goodput import relative_time, statistical_efficiency
 from bsmon.advisor.scaling import adam_surge, learning_rate_factor, resolve_rule
 from bsmon.core.advice import Action, Advice, Certainty, Prediction
@@ -44,6 +45,7 @@ def advise(evidence: Evidence, reason: Reason, action: Action = Action.NONE) -> 
         certainty=reason.certainty,
         certainty_reason=reason.certainty_reason,
         changes_mind=reason.changes_mind,
+        trade_off=trade_off(evidence.batch_size),
     )
 
 
@@ -99,6 +101,7 @@ def change_batch(
         learning_rate_rule=resolved.value,
         prediction=predict(evidence, batch_size, micro),
         changes_mind=changes_mind.strip(),
+        trade_off=trade_off(batch_size),
     )
 
 

@@ -11,7 +11,6 @@ from dataclasses import replace
 
 from bsmon.advisor.building import Reason, advise
 from bsmon.advisor.evidence import Evidence, Limits
-from bsmon.advisor.explanations import trade_off
 from bsmon.advisor.finding import Finding
 from bsmon.advisor.rules.barely_moving import barely_moving
 from bsmon.advisor.rules.batchnorm import batchnorm, class_mix
@@ -71,6 +70,6 @@ def keep(evidence: Evidence, nodes: list[TreeNode]) -> Advice:
         source="B section 5, C part 11",
         certainty=Certainty.HIGH if sure else Certainty.LOW if len(unknown) > len(nodes) / 2 else Certainty.MEDIUM,
         certainty_reason="every question is answered" if sure else f"{len(unknown)} questions cannot be answered yet",
-        changes_mind=trade_off(size),
+        changes_mind="A yes to any question above.",
     )
     return advise(evidence, reason, Action.KEEP)

@@ -94,6 +94,7 @@ class Advice:
     certainty_reason: str = ""
     prediction: Prediction = Prediction()
     changes_mind: str = ""  # what would make the advisor say something else
+    trade_off: str = ""  # what the recommended size buys and costs
 
 
 @dataclass(frozen=True, slots=True)

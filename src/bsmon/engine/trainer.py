@@ -31,6 +31,9 @@ HOW_TO_GO_ON = (
 )
 
 
+_WORTH_SAYING_S = 0.3
+
+
 class NonFiniteLossError(RunCannotGoOnError):
     """The loss is no number any more, and the config asks to stop then."""
 
@@ -251,9 +254,18 @@ class Trainer:
         step = self._training.step
         if not self._evaluator.is_needed(step):
             return
-        self._rest(RunState.EVALUATING, "running the validation set")
+        self._watch.paused()
+        self._reporter.finish()
+        began = time.perf_counter()
+
+        def interrupted() -> bool:
+            # A run of a few milliseconds is not worth a word: the screen would flicker between two states.
+            if time.perf_counter() - began > _WORTH_SAYING_S:
+                self._observer.state(RunState.EVALUATING, "running the validation set")
+            return self._commander.is_stop_waiting()
+
         epoch = min(self._cursor.epoch, self._config.run.epochs or self._cursor.epoch)
-        result = self._evaluator.run(step, epoch, self._commander.is_stop_waiting)
+        result = self._evaluator.run(step, epoch, interrupted)
         self._train_on()
         if result is not None:
             self._observer.evaluation(result)

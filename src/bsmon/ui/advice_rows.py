@@ -30,6 +30,7 @@ def advice_rows(view: View, width: int) -> list[Row]:
     reason = f": {clean(advice.certainty_reason)}" if advice.certainty_reason else ""
     rows += _entry("certainty", advice.certainty.value + reason, width, _CERTAINTY_ROLES[advice.certainty])
     rows += _entry("unless", clean(advice.changes_mind), width)
+    rows += _entry("the size", clean(advice.trade_off), width)
     rows += _entry("so far", score_text(advisor.score), width)
     return rows
 

@@ -29,7 +29,7 @@ def test_when_all_is_well_it_keeps_the_size_and_points_at_the_learning_rate() ->
     advice = advice_for(CALM)
     assert (advice.action, advice.new_batch_size, advice.certainty) == (Action.KEEP, 32, Certainty.HIGH)
     assert "learning rate matters more" in advice.why
-    assert "medium (32-128)" in advice.changes_mind
+    assert "medium (32-128)" in advice.trade_off
     assert all(node.lit and node.answer is not Answer.UNKNOWN for node in assess(CALM, Limits()).tree)
 
 
