@@ -90,7 +90,7 @@ class Packer:
         held = happening.measurement if isinstance(happening, Measured) else happening
         definitions: list[bytes] = []
         at = round(time_s, 4)
-        packed = _packed(held)
+        packed = plain(held)
         if isinstance(happening, _REPEATING) and isinstance(packed, dict):
             packed = {key: self._shortened(value, at, definitions) for key, value in packed.items()}
         return [*definitions, _encode([_KINDS[type(held)], at, packed]) + b"\n"]
@@ -118,7 +118,7 @@ class Packer:
         return {"$ref": number}
 
 
-def _packed(value: object) -> Plain:
+def plain(value: object) -> Plain:
     """A record as plain values: enums by value, floats rounded, fields that have their default left out."""
     if isinstance(value, Enum):
         return str(value.value)
@@ -127,9 +127,9 @@ def _packed(value: object) -> Plain:
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, Mapping):
-        return {str(key): _packed(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_packed(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, frozenset):
         return [*sorted(str(item) for item in value)]
     packed: dict[str, Plain] = {}
@@ -137,7 +137,7 @@ def _packed(value: object) -> Plain:
     for name, default in _fields(kind):
         item = getattr(value, name)
         if item is not default and (default is dataclasses.MISSING or item != default):
-            packed[name] = _packed(item)
+            packed[name] = plain(item)
     return packed
 
 

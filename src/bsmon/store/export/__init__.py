@@ -1,0 +1,1 @@
+"""A run's journal in formats that other programs read."""
