@@ -32,6 +32,7 @@ FORBIDDEN = {
     "engine": SCREEN,
     "telemetry": SCREEN,
     "session": SCREEN,
+    "trials": SCREEN,
 }
 
 LOAD_PACKAGE = """

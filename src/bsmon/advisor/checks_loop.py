@@ -77,7 +77,7 @@ def regularised(setup: Setup) -> Verdict:
 def larger_batches(setup: Setup) -> Verdict:
     """C part 11: test with larger batches if possible; B section 5: comparing 16, 32 and 64 is enough."""
     if setup.sizes_run is None:
-        return unknown("a comparison; bsmon sweep --light runs half, same and twice the batch")
+        return unknown("a comparison; bsmon sweep --light runs 16, 32 and 64")
     if setup.sizes_run >= SIZES_FOR_A_LIGHT_CHECK:
         return ok(f"{setup.sizes_run} sizes run")
     return warning(f"{setup.sizes_run} sizes run", "Compare 16, 32 and 64: bsmon sweep --light.")

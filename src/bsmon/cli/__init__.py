@@ -16,6 +16,8 @@ from bsmon.cli.check import check
 from bsmon.cli.doctor import doctor
 from bsmon.cli.export import export
 from bsmon.cli.init import init
+from bsmon.cli.lr_find import lr_find
+from bsmon.cli.sweep import sweep
 from bsmon.cli.log import log
 from bsmon.cli.report import report
 from bsmon.cli.rm import rm
@@ -43,7 +45,7 @@ def bsmon() -> None:
     """
 
 
-for _command in (init, train, attach, check, doctor, runs, show, report, export, log, stop, rm):
+for _command in (init, train, attach, check, lr_find, sweep, doctor, runs, show, report, export, log, stop, rm):
     bsmon.add_command(_command)
 
 
