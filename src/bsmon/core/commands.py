@@ -133,3 +133,11 @@ Command = (
     | ApplyAdvice
     | DismissAdvice
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Scripted:
+    """A command of a recorded run, to be given again once so many updates are made."""
+
+    step: int
+    command: Command

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bsmon.core.records import ClassMix, GradientStats
+from bsmon.core.records import ClassMix, GradientStats, ProbedSpeed
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,5 +72,5 @@ class LayerTable:
     layers: tuple[Layer, ...]
 
 
-Measurement = GradientStats | NoiseSample | ProbedWeight | LayerTable | ClassMix
+Measurement = GradientStats | NoiseSample | ProbedWeight | LayerTable | ClassMix | ProbedSpeed
 """What is measured of a training step now and then."""

@@ -75,6 +75,15 @@ class ClassMix:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbedSpeed:
+    """Forward and backward for so many samples, timed beside the training; without the optimizer's step."""
+
+    step: int
+    batch_size: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class TorchMemory:
     """Torch's own allocator on the run's device, as its statistics name them."""
 

@@ -22,6 +22,7 @@ from bsmon.engine.probation import Probation
 from bsmon.engine.recovery import OutOfMemoryForGoodError, Recovery, TornWeightsError
 from bsmon.engine.report import StepReporter
 from bsmon.engine.saver import Saver
+from bsmon.engine.speed_probe import SpeedProbe
 from bsmon.engine.training import Training
 from bsmon.engine.watch import Timer, Watch
 
@@ -51,6 +52,7 @@ class Trainer:
         memory: MemoryGuard,
         peaks: Peaks,
         saver: Saver,
+        speed: SpeedProbe | None,
         watch: Watch,
         timer: Timer,
         observer: Observer,
@@ -65,6 +67,7 @@ class Trainer:
         self._memory = memory
         self._peaks = peaks
         self._saver = saver
+        self._speed = speed
         self._watch = watch
         self._timer = timer
         self._watched_size = training.plan.batch_size
@@ -115,6 +118,11 @@ class Trainer:
             self._train_on()
         if self._commander.take_evaluation():
             self._evaluate()
+        if self._speed is not None and self._speed.is_due():
+            self._watch.paused()
+            for speed in self._speed.look():
+                self._observer.measured(speed)
+            self._step_began = time.perf_counter()
 
     def _rest(self, state: RunState, waiting_for: str = "") -> None:
         """Something that is no training begins: a pause, an evaluation."""

@@ -19,6 +19,7 @@ from bsmon.core.records import (
     GradientStats,
     HardwareSample,
     Level,
+    ProbedSpeed,
     Step,
 )
 from bsmon.core.snapshot import BatchState, Failure, Mark, MemoryForecast, Progress, RunInfo, RunState, Snapshot
@@ -91,6 +92,8 @@ class RunRecord:
                 self.charts.weight(measurement)
             case ClassMix():
                 self.findings.class_mix(measurement)
+            case ProbedSpeed():
+                self.findings.step_times.probed(measurement)
             case LayerTable():
                 self._layers = measurement
         self._version += 1

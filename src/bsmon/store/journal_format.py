@@ -5,8 +5,8 @@
     ["d", time_s, number, value] a long text or mapping that later lines name by {"$ref": number}
     [kind, time_s, {...}]        everything else, as a mapping without the fields that have their default
 
-Numbers have 7 significant digits, times 4 decimals. JSON has no NaN: in steps it is the text "nan" ("inf", "-inf"),
-elsewhere {"$float": "nan"}. ("$": no field of a record and no keyword of an event can be called so.)
+What was measured has 7 significant digits, times 4 decimals. JSON has no NaN: in steps it is the text "nan" ("inf",
+"-inf"), elsewhere {"$float": "nan"}. ("$": no field of a record and no keyword of an event can be called so.)
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import math
 from collections.abc import Mapping
 from enum import Enum
 from functools import cache
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -41,12 +41,16 @@ FORMAT = 1
 
 HEAD, DEFINITION = "h", "d"
 
+_SHORT: Mapping[type[Any], str] = {
+    GradientStats: "g",
+    NoiseSample: "n",
+    ProbedWeight: "w",
+    LayerTable: "l",
+    ClassMix: "c",
+}
+
 MEASUREMENTS: Mapping[str, type[Measurement]] = {
-    "g": GradientStats,
-    "n": NoiseSample,
-    "w": ProbedWeight,
-    "l": LayerTable,
-    "c": ClassMix,
+    _SHORT.get(kind, kind.__name__): kind for kind in get_args(Measurement)
 }
 """Kind of line -> what it holds."""
 
@@ -69,6 +73,8 @@ _KINDS: Mapping[type, str] = {kind: name for table in (MEASUREMENTS, WHOLE) for 
 _REPEATING = (HardwareRead, Advised, Measured)
 _LONG_TEXT, _LONG_MAPPING = 24, 2
 MOST_DEFINITIONS = 4096
+# What a person or the engine decided must come back as it was: a replay sets the very same learning rate.
+_MEASURED_DIGITS, _ALL_DIGITS = 7, 17
 
 _encode = msgspec.json.Encoder().encode
 
@@ -90,8 +96,9 @@ class Packer:
         held = happening.measurement if isinstance(happening, Measured) else happening
         definitions: list[bytes] = []
         at = round(time_s, 4)
-        packed = plain(held)
-        if isinstance(happening, _REPEATING) and isinstance(packed, dict):
+        repeats = isinstance(happening, _REPEATING)
+        packed = plain(held, _MEASURED_DIGITS if repeats else _ALL_DIGITS)
+        if repeats and isinstance(packed, dict):
             packed = {key: self._shortened(value, at, definitions) for key, value in packed.items()}
         return [*definitions, _encode([_KINDS[type(held)], at, packed]) + b"\n"]
 
@@ -118,18 +125,18 @@ class Packer:
         return {"$ref": number}
 
 
-def plain(value: object) -> Plain:
+def plain(value: object, digits: int = _ALL_DIGITS) -> Plain:
     """A record as plain values: enums by value, floats rounded, fields that have their default left out."""
     if isinstance(value, Enum):
         return str(value.value)
     if isinstance(value, float):
-        return float(f"{value:.7g}") if math.isfinite(value) else {"$float": repr(value)}
+        return float(f"{value:.{digits}g}") if math.isfinite(value) else {"$float": repr(value)}
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): plain(item, digits) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [plain(item, digits) for item in value]
     if isinstance(value, frozenset):
         return [*sorted(str(item) for item in value)]
     packed: dict[str, Plain] = {}
@@ -137,7 +144,7 @@ def plain(value: object) -> Plain:
     for name, default in _fields(kind):
         item = getattr(value, name)
         if item is not default and (default is dataclasses.MISSING or item != default):
-            packed[name] = plain(item)
+            packed[name] = plain(item, digits)
     return packed
 
 
