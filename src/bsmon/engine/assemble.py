@@ -18,6 +18,7 @@ from bsmon.engine.probation import Probation
 from bsmon.engine.recovery import Recovery
 from bsmon.engine.resume import resume
 from bsmon.engine.saver import Saver
+from bsmon.engine.speed_probe import SpeedProbe
 from bsmon.engine.trainer import Trainer
 from bsmon.engine.training import Training
 from bsmon.engine.update import Updater
@@ -51,8 +52,10 @@ def assemble(parts: Parts, watch: Watch, timer: Timer, around: Surroundings) -> 
 
     if around.resume:
         resume(training, saver, around.changes, observer)
+    wants_speed = parts.config.advisor.mode != "off"
+    speed = SpeedProbe(training, updater, keeper, memory.largest_micro_batch) if wants_speed else None
     recovery = Recovery(updater, keeper, peaks, ran_out)
-    return Trainer(training, recovery, feed, commander, probation, memory, peaks, saver, watch, timer, observer)
+    return Trainer(training, recovery, feed, commander, probation, memory, peaks, saver, speed, watch, timer, observer)
 
 
 def make_controls(parts: Parts, around: Surroundings) -> Controls:
