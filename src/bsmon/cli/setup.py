@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,12 +12,15 @@ from pathlib import Path
 from bsmon.config.compare import differences
 from bsmon.config.load import load, parse
 from bsmon.config.schema import Config
+from bsmon.core.commands import Scripted
 from bsmon.core.errors import BadInput
+from bsmon.core.text import clean
 from bsmon.store.provenance import about_this_process
 from bsmon.store.run_dir import RunDir, clean_name
+from bsmon.store.runs import RUNS, Standing, find_run, standing
+from bsmon.store.script import read_script
 from bsmon.ui.themes import choose_theme
 
-RUNS = Path("runs")
 NEWEST = "newest"
 
 
@@ -28,21 +32,37 @@ class Start:
     run_dir: RunDir
     resume: bool
     changed: dict[str, tuple[str, str]]
+    script: tuple[Scripted, ...] = ()  # interventions of another run, to be made again
 
 
-def prepare(path: Path, overrides: Sequence[str], resume: str | None, exact: Path | None) -> Start:
+def prepare(
+    path: Path, overrides: Sequence[str], resume: str | None, exact: Path | None, replay: str | None = None
+) -> Start:
     """Read the config and make the run's folder, or find the one to resume. Raises BadInput."""
     config = load(path, overrides)
     choose_theme(config.ui.theme, os.environ)  # before anything is made: a theme that is not there is bad input
     about = {**about_this_process(), "overrides": list(overrides)}
     if resume is None:
+        script = read_script(find_run(replay).journal_path) if replay is not None else ()
         text = path.read_bytes()
         run = RunDir.create(RUNS, config.run.name, datetime.now().astimezone(), config=text, about=about, exact=exact)
-        return Start(config, run, resume=False, changed={})
+        return Start(config, run, resume=False, changed={}, script=script)
     if exact is not None:
         raise BadInput("--resume goes on in the run's own folder; leave out --run-dir")
-    run = RunDir.open(newest_run(config.run.name) if resume == NEWEST else Path(resume))
-    return Start(config, run, resume=True, changed=_changes(run, config))
+    if replay is not None:
+        raise BadInput("--replay changes a fresh run; leave out --resume")
+    run = RunDir.open(newest_run(config.run.name)) if resume == NEWEST else find_run(resume)
+    return Start(config, run, resume=True, changed=_take_over(run, config))
+
+
+def _take_over(run: RunDir, config: Config) -> dict[str, tuple[str, str]]:
+    """Make this process the one that trains the run; what the config says differently since it began."""
+    if standing(run) is Standing.LIVE:
+        raise BadInput(f"{clean(run.path.name)} is still training; bsmon stop ends it, bsmon attach shows it")
+    changed = _changes(run, config)
+    with contextlib.suppress(OSError):  # a full disk is no reason not to train; the run is then listed as lost
+        run.update(**about_this_process(), status="starting")
+    return changed
 
 
 def newest_run(name: str) -> Path:

@@ -40,6 +40,11 @@ EXIT_INTERRUPTED = 130
     help="Go on from a run's last checkpoint: the folder RUN, or the newest run of this name.",
 )
 @click.option(
+    "--replay",
+    metavar="RUN",
+    help="Repeat the interventions of RUN (batch sizes, learning rates, undo) at their steps.",
+)
+@click.option(
     "--run-dir", type=click.Path(path_type=Path), metavar="DIR", help="The run's folder [default: runs/<name>-<time>]."
 )
 @click.option("--headless", is_flag=True, help="Plain lines instead of the screen; so too when output is no terminal.")
@@ -63,6 +68,7 @@ def train(
     overrides: tuple[str, ...],
     device: str | None,
     resume: str | None,
+    replay: str | None,
     run_dir: Path | None,
     *,
     headless: bool,
@@ -80,7 +86,7 @@ def train(
     """
 
     def begin() -> Start:
-        return prepare(config, [*overrides, *_short_overrides(device, theme)], resume, run_dir)
+        return prepare(config, [*overrides, *_short_overrides(device, theme)], resume, run_dir, replay)
 
     has_screen = not (headless or as_json) and sys.stdin.isatty() and sys.stdout.isatty()
     if detach:
@@ -132,7 +138,7 @@ def _session(start: Start) -> LiveSession:
     from bsmon.session.live import LiveSession
     from bsmon.session.training import Training, make_sampler
 
-    body = Training(start.run_dir.checkpoints_path, start.resume, start.changed)
+    body = Training(start.run_dir.checkpoints_path, start.resume, start.changed, start.script)
     journal = JournalSink(start.run_dir.journal_path)
     return LiveSession(start.config, body, make_sampler, run_dir=str(start.run_dir.path), journal=journal)
 

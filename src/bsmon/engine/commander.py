@@ -164,6 +164,7 @@ class Commander:
 
     def _go_back(self, before: Undoable, *, weights: bool, why: str) -> None:
         training = self._training
+        asked_at = training.step
         if weights and before.state is not None:
             self.before_rewind()
             training.restore(before.state)
@@ -181,6 +182,9 @@ class Commander:
             new=change.new.batch_size,
             learning_rate=training.learning_rate(),
             source=Source.ENGINE.value,
+            cause="undo" if why.startswith("undone") else "probation",
+            weights=int(weights),
+            asked_at=asked_at,
         )
 
     def _set_learning_rate(self, command: SetLearningRate) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bsmon.config.schema import Config
+from bsmon.core.commands import Scripted
 from bsmon.core.errors import BadInput, RunCannotGoOnError
 from bsmon.core.ports import LearningRateScaling, Mailbox, Observer
 from bsmon.core.records import EventKind, Level
@@ -30,6 +31,7 @@ class Surroundings:
     checkpoints: Path  # a folder that is there
     resume: bool = False  # go on from the newest checkpoint there
     changes: Changes = field(default_factory=dict)  # of the config, since the run that is resumed
+    script: Sequence[Scripted] = ()  # interventions of another run, to be made again
 
 
 def run(config: Config, around: Surroundings) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bsmon.config.schema import Config
+from bsmon.core.commands import Scripted
 from bsmon.core.records import HardwareSample
 from bsmon.session.desk import AdvisorDesk
 from bsmon.session.inbox import Inbox
@@ -23,11 +24,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """A training body: where its checkpoints are, and whether it goes on from one."""
+    """A training body: where its checkpoints are, whether it goes on from one, and the interventions it repeats."""
 
     checkpoints: Path
     resume: bool = False
     changes: dict[str, tuple[str, str]] = field(default_factory=dict)
+    script: Sequence[Scripted] = ()
 
     def __call__(self, config: Config, observer: Inbox, mailbox: CommandMailbox, desk: AdvisorDesk) -> None:
         """Train. Importing the engine imports torch, which takes seconds: not before the screen is there."""
@@ -41,6 +43,7 @@ class Training:
             checkpoints=self.checkpoints,
             resume=self.resume,
             changes=self.changes,
+            script=self.script,
         )
         run(config, around)
 
