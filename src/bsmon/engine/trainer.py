@@ -264,17 +264,21 @@ class Trainer:
             return
         self._watch.paused()
         self._reporter.finish()
-        began = time.perf_counter()
+        say_at = time.perf_counter() + _WORTH_SAYING_S
 
         def interrupted() -> bool:
             # A run of a few milliseconds is not worth a word: the screen would flicker between two states.
-            if time.perf_counter() - began > _WORTH_SAYING_S:
+            nonlocal say_at
+            if time.perf_counter() > say_at:
+                say_at = math.inf
                 self._observer.state(RunState.EVALUATING, "running the validation set")
             return self._commander.is_stop_waiting()
 
         epoch = min(self._cursor.epoch, self._config.run.epochs or self._cursor.epoch)
         result = self._evaluator.run(step, epoch, interrupted)
-        self._train_on()
+        if say_at == math.inf:
+            self._observer.state(RunState.TRAINING)
+        self._step_began = time.perf_counter()
         if result is not None:
             self._observer.evaluation(result)
 
