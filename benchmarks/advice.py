@@ -35,7 +35,7 @@ from benchmarks.advice_tasks import TASKS, Task
 from bsmon.advisor.evidence import Evidence, Limits
 from bsmon.advisor.tree import assess
 from bsmon.advisor.updates_per_epoch import largest_batch_size
-from bsmon.core.advice import Action
+from bsmon.core.advice import Action, NoiseScale
 from bsmon.engine.build import build
 from bsmon.engine.device import device_name
 from bsmon.engine.trial import Trial
@@ -58,7 +58,7 @@ class Seed:
     lightning: float
     switched: float
     changes: list[tuple[int, str]]
-    noise_scale: float | None
+    noise_scale: NoiseScale
     good: int  # runs that reached the target
     unstable: int  # of these, called unstable at any time
     barely_moving: int
@@ -90,7 +90,7 @@ def measure(task: Task, seed: int) -> Seed:
         lightning=_seconds(lightning),
         switched=_seconds(switched),
         changes=switched.changes,
-        noise_scale=halfway.noise_scale.value,
+        noise_scale=halfway.noise_scale,
         good=len(good),
         unstable=sum(run.unstable for run in good),
         barely_moving=sum(run.barely_moving for run in good),
@@ -169,7 +169,7 @@ def show(rows: Sequence[Row]) -> None:
     print("Time to the target over the best size of the sweep, minus 1 (given up: over three times the run at 32)\n")
     print(f"{'task':17} {'best':>5} {'advised':>9} {'noise scale':>11}" + "".join(f"{habit:>11}" for habit in habits))
     for row in rows:
-        scales = "/".join("n/a" if seed.noise_scale is None else f"{seed.noise_scale:.0f}" for seed in row.seeds)
+        scales = "/".join(_scale(seed.noise_scale) for seed in row.seeds)
         advised = "/".join(str(seed.advised) for seed in row.seeds)
         lost = "".join(f"{_percent(row.lost[habit]):>11}" for habit in habits)
         print(f"{row.name:17} {row.best:>5} {advised:>9} {scales:>11}{lost}")
@@ -206,6 +206,12 @@ def show_alarms(rows: Sequence[Row]) -> None:
     good = sum(seed.good for seed in seeds)
     print(f"\nGood runs called unstable: {sum(seed.unstable for seed in seeds)} of {good}")
     print(f"Good runs called barely moving: {sum(seed.barely_moving for seed in seeds)} of {good}")
+
+
+def _scale(found: NoiseScale) -> str:
+    if found.value is not None:
+        return f"{found.value:.0f}"
+    return "n/a" if found.low is None else f">{found.low:.0f}"
 
 
 def _time(seconds: float) -> str:

@@ -51,7 +51,7 @@ def notes(plan: Plan, rows: Sequence[Row]) -> Iterator[str]:
     if timed:
         fastest = max(timed, key=lambda row: row.samples_per_second or 0.0)
         yield f"Most samples per second: {fastest.batch_size}."
-    yield "grad. var.: of the batch gradient at the first weights; sigma²/B: what the smallest size predicts (C part 5)."
+    yield "grad. var.: of the batch gradient at the first weights; sigma²/B: by the smallest size (C part 5)."
     if plan.sharpness:
         yield "sharpness: rise of the training loss when every weight tensor moves by 5 % of its norm (C part 8)."
 
