@@ -18,6 +18,7 @@ from bsmon.engine.probation import Probation
 from bsmon.engine.recovery import Recovery
 from bsmon.engine.resume import resume
 from bsmon.engine.saver import Saver
+from bsmon.engine.script import ScriptedMailbox
 from bsmon.engine.speed_probe import SpeedProbe
 from bsmon.engine.trainer import Trainer
 from bsmon.engine.training import Training
@@ -44,7 +45,8 @@ def assemble(parts: Parts, watch: Watch, timer: Timer, around: Surroundings) -> 
     keeper = StepKeeper(parts.model, parts.optimizer, parts.scaler)
     changes = ChangeLog(training.controls, training.capture)
     probation = Probation()
-    commander = Commander(training, changes, probation, around.mailbox, observer, saver, memory)
+    mailbox = ScriptedMailbox(around.mailbox, around.script, lambda: training.step)
+    commander = Commander(training, changes, probation, mailbox, observer, saver, memory)
 
     def ran_out(micro_batch_size: int, reason: str) -> None:
         memory.ran_out(micro_batch_size, reason, training.step)
