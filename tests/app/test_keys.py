@@ -12,11 +12,9 @@ from bsmon.core.commands import (
     Command,
     DismissAdvice,
     Evaluate,
-    LearningRateRule,
     Pause,
     Resume,
     ScaleBatchSize,
-    SetBatchSize,
     Stop,
 )
 from bsmon.core.records import EventKind, Level
@@ -24,7 +22,6 @@ from bsmon.core.snapshot import RunState, Snapshot
 from bsmon.ui.keys import KEYS
 from bsmon.ui.layout import PANELS
 from bsmon.ui.panels.footer import Footer
-from bsmon.ui.screens.batch_size import BatchSizeScreen
 from bsmon.ui.screens.help import HelpScreen
 from bsmon.ui.screens.quit import QuitScreen
 from bsmon.ui.screens.run import RunScreen
@@ -210,48 +207,3 @@ async def test_an_ended_run_is_quit_at_once(driven: Driven) -> None:
         await pilot.press("q")
         await pilot.pause()
         assert not pilot.app.is_running
-
-
-async def test_a_batch_size_is_typed(driven: Driven) -> None:
-    session = fakes.FakeSession(fakes.with_advice())
-    async with driven(session) as pilot:
-        await pilot.press("b", "6", "x", "backspace", "4")
-        await pilot.pause()
-        shown = screen_text(pilot)
-        assert "45 → 23, good" in shown
-        assert "1.41e-3 → 2.82e-3" in shown  # linear
-        assert "peak 717 MiB, fits" in shown
-        await pilot.press("down", "down", "enter")
-        assert session.submitted == [SetBatchSize(64, LearningRateRule.LINEAR)]
-        assert "batch 32  → 64 …" in panel_text(pilot, "header")
-
-
-@pytest.mark.parametrize(
-    ("typed", "reason"),
-    [
-        ("", "Type a number"),
-        ("0", "at least 1 sample"),
-        ("9999", "only 1,437 training samples"),
-        ("32", "is 32 already"),
-        ("abc", "whole number"),
-    ],
-)
-async def test_the_reason_stands_there_while_typing(driven: Driven, typed: str, reason: str) -> None:
-    session = fakes.FakeSession(fakes.with_advice())
-    async with driven(session) as pilot:
-        await pilot.press("b", *typed)
-        await pilot.pause()
-        assert reason in screen_text(pilot)
-        await pilot.press("enter")
-        assert isinstance(pilot.app.screen, BatchSizeScreen)
-        await pilot.press("escape")
-        assert session.submitted == []
-
-
-async def test_a_rule_that_cannot_be_used_is_not_applied(driven: Driven) -> None:
-    session = fakes.FakeSession(fakes.training())  # the noise scale is not known
-    async with driven(session) as pilot:
-        await pilot.press("b", "6", "4", "up", "enter")
-        await pilot.pause()
-        assert isinstance(pilot.app.screen, BatchSizeScreen)
-        assert "noise scale" in screen_text(pilot)

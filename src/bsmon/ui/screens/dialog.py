@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from rich.style import Style
@@ -10,10 +10,11 @@ from textual.app import ComposeResult
 from textual.screen import ModalScreen
 
 from bsmon.ui.panels.sheet import Sheet
-from bsmon.ui.roles import Row
+from bsmon.ui.roles import Role, Row
 
 Answer = TypeVar("Answer")
 
+_REDRAW_S = 1.0
 _FRAME = 6  # cells that border and padding take from the width
 
 
@@ -41,8 +42,9 @@ class Dialog(ModalScreen[Answer]):
         yield self._sheet
 
     def on_mount(self) -> None:
-        """The first drawing."""
+        """The first drawing; the run goes on, so that its numbers change."""
         self.redraw()
+        self.set_interval(_REDRAW_S, self.redraw)
 
     def on_resize(self) -> None:
         """The same for another size of the terminal."""
@@ -54,3 +56,8 @@ class Dialog(ModalScreen[Answer]):
         rows = self.content(width - _FRAME)
         self._sheet.styles.width, self._sheet.styles.height = width, len(rows) + 4
         self._sheet.put(rows)
+
+
+def keys_row(keys: Sequence[tuple[str, str]]) -> Row:
+    """What can be pressed in a dialog."""
+    return tuple(run for key, text in keys for run in ((key, Role.KEY), (f" {text}   ", Role.DIM)))

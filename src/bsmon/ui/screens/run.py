@@ -1,149 +1,29 @@
-"""The run screen: places the panels, feeds them on its own clock, and turns keys into commands."""
+"""The run screen: turns keys into commands, dialogs and views, as the run's present state allows."""
 
 from __future__ import annotations
 
-import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.layout import Layout
-from textual.screen import Screen
 
 from bsmon.core.commands import ApplyAdvice, Command, DismissAdvice, Evaluate, Pause, Resume, ScaleBatchSize, Stop
 from bsmon.core.errors import NotApplicable
-from bsmon.core.ports import Session
-from bsmon.core.records import EventKind, Level
+from bsmon.core.records import Level
 from bsmon.core.snapshot import RunState
 from bsmon.ui.keys import KEYS
-from bsmon.ui.layout import Place, arrange
-from bsmon.ui.pace import Pace
-from bsmon.ui.panels.advisor import Advisor
-from bsmon.ui.panels.banner import HEIGHT as BANNER_HEIGHT
-from bsmon.ui.panels.banner import Banner
-from bsmon.ui.panels.events import Events
-from bsmon.ui.panels.footer import Footer
-from bsmon.ui.panels.gradients import Gradients
-from bsmon.ui.panels.hardware import Hardware, own_gpu
-from bsmon.ui.panels.header import Header
-from bsmon.ui.panels.loss import Loss
-from bsmon.ui.panels.panel import Panel
-from bsmon.ui.panels.sheet import Palettes
-from bsmon.ui.panels.small import Small
-from bsmon.ui.panels.statistics import Statistics
-from bsmon.ui.screens.run_layout import RunLayout
-from bsmon.ui.view import View
+from bsmon.ui.screens.run_frames import RunFrames
 
 if TYPE_CHECKING:
     from bsmon.ui.screens.quit import Leave
 
 _ANSWER_S = 0.25  # by then a run in another process has answered, too
-_TELLING = (EventKind.REFUSED, EventKind.BATCH, EventKind.LEARNING_RATE, EventKind.MEMORY, EventKind.CHECKPOINT)
-_PANELS = (Header, Banner, Loss, Gradients, Statistics, Hardware, Advisor, Events, Footer, Small)
 
 
-class RunScreen(Screen[None]):
+class RunScreen(RunFrames):
     """Panels show; this screen decides what a key does in the run's present state."""
 
-    DEFAULT_CSS = "RunScreen { overflow: hidden; background: $background; color: $foreground; }"
     BINDINGS: ClassVar[list[BindingType]] = [Binding(key.names, key.action, key.help, show=False) for key in KEYS]
-
-    def __init__(self, session: Session, palettes: Palettes, *, frames_per_second: float) -> None:
-        super().__init__()
-        self._session = session
-        self._palettes = palettes
-        self._pace = Pace(frames_per_second)
-        self._layout_object = RunLayout(self._places)
-        self._view: View | None = None
-        self._began = time.monotonic()
-        self._drawn_at = time.thread_time()
-        self._arranged_for = (False, False)  # (the run has ended, it trains on a GPU)
-        self._maximised = ""
-        self._last_maximised = "loss"
-        self._events_seen: int | None = None
-        self._leaving = False
-        self._log_scale = False
-
-    @property
-    def layout(self) -> Layout:
-        """Our own layout in place of the style sheet's."""
-        return self._layout_object
-
-    def compose(self) -> ComposeResult:
-        """All panels; the layout leaves out what has no place."""
-        for kind in _PANELS:
-            yield kind(self._palettes.page, id=kind.__name__.lower())
-
-    def on_mount(self) -> None:
-        """The first frame, and from then on one after the other."""
-        self._tick()
-
-    # --- frames
-
-    def _tick(self) -> None:
-        """Draw, and choose the time of the next frame by what the last one cost."""
-        now = time.thread_time()
-        cost, self._drawn_at = now - self._drawn_at, now
-        self.take_frame()
-        self.set_timer(self._pace.next_interval(cost), self._tick)
-
-    def take_frame(self) -> None:
-        """Show the session's newest snapshot; nothing is drawn where nothing changed."""
-        snapshot = self._session.snapshot()
-        if snapshot.failure is not None and snapshot.failure.bad_input:
-            self.app.exit()
-            return
-        if snapshot.state.ended and self._leaving:
-            self.app.exit()
-            return
-        starting = snapshot.state is RunState.STARTING
-        view = View(
-            snapshot,
-            stopping=self._leaving,
-            waited_s=int(time.monotonic() - self._began) if starting else 0,
-            log_scale=self._log_scale,
-            drawing_share=self._pace.share,
-        )
-        if not view.same(self._view):
-            self._show(view)
-
-    def _show(self, view: View) -> None:
-        self._view = view
-        hardware = view.snapshot.hardware
-        wanted = (view.state.ended, hardware is not None and own_gpu(hardware) is not None)
-        if wanted != self._arranged_for:
-            self._arranged_for = wanted
-            self._rearrange()
-        self._tell_events(view)
-        with self.app.batch_update():
-            for panel in self.query(Panel):
-                panel.show(view)
-
-    def _places(self, width: int, height: int) -> list[Place]:
-        ended, gpu = self._arranged_for
-        banner = BANNER_HEIGHT if ended else 0
-        return arrange(width, height, maximised=self._maximised, banner=banner, gpu=gpu)
-
-    def _rearrange(self) -> None:
-        """Have the panels placed anew. Textual keeps a screen's arrangement until a child asks for another."""
-        self.query_one(Header).refresh(layout=True)
-
-    def _tell_events(self, view: View) -> None:
-        """Say at the bottom what came of a command, and what went wrong; not what was before this screen."""
-        events = view.snapshot.events
-        seen, self._events_seen = self._events_seen, events[-1].number if events else 0
-        if seen is None:
-            return
-        new = [event for event in events if event.number > seen]
-        telling = [event for event in new if event.kind in _TELLING or event.level in (Level.WARNING, Level.ERROR)]
-        if telling and not view.state.ended:
-            self.tell(telling[-1].text, telling[-1].level)
-
-    def tell(self, text: str, level: Level = Level.INFO) -> None:
-        """Say something at the bottom for a few seconds."""
-        self.query_one(Footer).tell(text, level)
-
-    # --- keys
 
     def _ask(self, command: Command) -> None:
         """Submit, and show at once that it was asked for, or why it cannot be."""
@@ -172,15 +52,15 @@ class RunScreen(Screen[None]):
             self._ask(ScaleBatchSize(factor))
 
     def action_ask_batch_size(self) -> None:
-        """Open the dialog; it answers with a command or None."""
+        """Open the batch dial; it answers with commands."""
         if not self._is_trainable():
             return
         from bsmon.ui.screens.batch_size import BatchSizeScreen
 
-        self.app.push_screen(BatchSizeScreen(self._session, self._palettes.raised), self._ask_if_any)
+        self.app.push_screen(BatchSizeScreen(self._session, self._palettes.raised), self._ask_all)
 
-    def _ask_if_any(self, command: Command | None) -> None:
-        if command is not None:
+    def _ask_all(self, commands: Sequence[Command] | None) -> None:
+        for command in commands or ():
             self._ask(command)
 
     def action_pause(self) -> None:
