@@ -142,6 +142,6 @@ def _clear(path: Path) -> None:
     except (ConnectionRefusedError, FileNotFoundError):
         path.unlink(missing_ok=True)
         return
-    except TimeoutError:  # its queue is full: it lives
+    except (TimeoutError, BlockingIOError):  # its queue is full: it lives
         pass
     raise NoAddress("another process serves this run")

@@ -87,10 +87,12 @@ class RunServer:
         return True
 
     def _accept(self) -> None:
-        try:
-            connection, _ = self._server.accept()
-        except OSError:  # gone again, or no descriptor is free: it may try once more
-            return
+        """Take in all who knock, up to a number that leaves time for the others."""
+        with contextlib.suppress(OSError):  # none is left, or no descriptor is free: they may try again
+            for _ in range(MOST_VIEWERS):
+                self._admit(self._server.accept()[0])
+
+    def _admit(self, connection: socket.socket) -> None:
         viewer = Viewer(connection, self._session.submit)
         if not is_same_user(connection):
             viewer.close("only the user who trains may look on")

@@ -81,7 +81,6 @@ class Viewer:
         try:
             return sum([self._act(payload) for payload in self._reader.feed(data)]) > 0
         except BadFrame as error:
-            self.answer(Goodbye(str(error)))
             raise Dropped(str(error)) from None
 
     def answer(self, message: Answer) -> None:
