@@ -35,4 +35,11 @@ def follow(session: LiveSession, *, interval_s: float, as_json: bool) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
-    headless.run(session, out=sys.stdout, interval_s=interval_s, as_json=as_json, stop=session.ended)
+    headless.run(
+        session,
+        out=sys.stdout,
+        interval_s=interval_s,
+        as_json=as_json,
+        stop=session.ended,
+        earlier_events=session.earlier_events,
+    )

@@ -59,6 +59,7 @@ def run(
     interval_s: float,
     as_json: bool,
     stop: StopSignal,
+    earlier_events: int = 0,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
     """Write a line to `out` every `interval_s` seconds and for every event until the run ends or `stop` is set.
@@ -71,9 +72,10 @@ def run(
         session: the run.
         as_json: JSON lines (see `bsmon.headless.json_lines`) instead of sentences.
         stop: ends this at once; best the event that is set when the session's last snapshot is there.
+        earlier_events: so many of the run's events are of a part before a resume, and are not repeated.
         clock: seconds; replaced by tests.
     """
-    report = _Report(JsonLines() if as_json else PlainLines(), LineOutput(out), interval_s)
+    report = _Report(JsonLines() if as_json else PlainLines(), LineOutput(out), interval_s, earlier_events)
     while True:
         snapshot = session.snapshot()
         report.news(snapshot)
@@ -91,11 +93,11 @@ def run(
 class _Report:
     """Remembers what was said."""
 
-    def __init__(self, lines: Lines, out: LineOutput, interval_s: float) -> None:
+    def __init__(self, lines: Lines, out: LineOutput, interval_s: float, earlier_events: int) -> None:
         self._lines = lines
         self._out = out
         self._interval_s = interval_s
-        self._last_event = 0
+        self._last_event = earlier_events
         self._run_known = False
         self._waiting_for = ""
         self._due = float("-inf")

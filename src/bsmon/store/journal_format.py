@@ -131,7 +131,10 @@ def plain(value: object, digits: int = _ALL_DIGITS) -> Plain:
         return str(value.value)
     if isinstance(value, float):
         return float(f"{value:.{digits}g}") if math.isfinite(value) else {"$float": repr(value)}
-    if value is None or isinstance(value, bool | int | str):
+    if isinstance(value, str):
+        # A path that is no UTF-8 has lone surrogates, which no JSON can hold.
+        return value.encode("utf-8", "replace").decode()
+    if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, Mapping):
         return {str(key): plain(item, digits) for key, item in value.items()}

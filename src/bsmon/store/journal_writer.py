@@ -54,11 +54,12 @@ class JournalWriter:
     def write(self, time_s: float, happenings: Sequence[Happening]) -> None:
         """Append these, in order. Returns at once unless the file system is slow."""
         for happening in happenings:
-            if isinstance(happening, StepsMade):
-                self._put(encode_steps(time_s, happening.records))
-            else:
-                for line in self._packer.lines(time_s, happening):
+            try:
+                for line in self._lines(time_s, happening):
                     self._put(line)
+            except (TypeError, ValueError, ArithmeticError) as error:
+                # A number too large for JSON, say: one entry less is better than no journal.
+                self._news.append(f"an entry of the journal cannot be written: {type(happening).__name__}: {error}")
         self._flush()
         self._limit_waiting(time_s)
 
@@ -89,6 +90,11 @@ class JournalWriter:
     def _put(self, line: bytes) -> None:
         self._waiting.append(line)
         self._waiting_bytes += len(line)
+
+    def _lines(self, time_s: float, happening: Happening) -> list[bytes]:
+        if isinstance(happening, StepsMade):
+            return [encode_steps(time_s, happening.records)]
+        return self._packer.lines(time_s, happening)
 
     def _limit_waiting(self, time_s: float) -> None:
         """A disk without room must not cost memory without end."""
