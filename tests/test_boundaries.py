@@ -150,7 +150,12 @@ def test_control_a_planted_import_is_seen_in_the_interpreter(copy: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--help",), ("--version",), ("train", "--help"), ("init", "--help"), ("doctor", "--help")]
+    "arguments",
+    [
+        ("--help",),
+        ("--version",),
+        *((name, "--help") for name in ("train", "init", "doctor", "check", "lr-find", "sweep")),
+    ],
 )
 def test_help_loads_no_framework(arguments: tuple[str, ...]) -> None:
     status, *modules = last_line(RUN_COMMAND, *arguments)

@@ -16,15 +16,15 @@ from bsmon.cli.check import check
 from bsmon.cli.doctor import doctor
 from bsmon.cli.export import export
 from bsmon.cli.init import init
-from bsmon.cli.lr_find import lr_find
-from bsmon.cli.sweep import sweep
 from bsmon.cli.log import log
+from bsmon.cli.lr_find import lr_find
 from bsmon.cli.report import report
 from bsmon.cli.rm import rm
 from bsmon.cli.runs import runs
 from bsmon.cli.show import show
 from bsmon.cli.stop import stop
-from bsmon.cli.train import train
+from bsmon.cli.sweep import sweep
+from bsmon.cli.train import clean_lines, train
 from bsmon.core.errors import BadInput
 
 EXIT_BAD_INPUT = 2
@@ -54,7 +54,8 @@ def main() -> None:
     try:
         status = bsmon.main(standalone_mode=False)
     except BadInput as error:
-        click.echo(f"bsmon: {error}", err=True)
+        # The message may quote names and paths: no escape code of theirs may reach the terminal.
+        click.echo(clean_lines(f"bsmon: {error}"), err=True, nl=False)
         status = EXIT_BAD_INPUT
     except click.ClickException as error:
         error.show()

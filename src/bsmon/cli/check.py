@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bsmon.cli import options
+from bsmon.cli.trial import own_code
 from bsmon.core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -103,7 +104,10 @@ def _of_config(path: Path, overrides: tuple[str, ...], *, build_it: bool) -> Set
 
     config = load(path, overrides)
     setup = setup_of(config)
-    return built(config, setup) if build_it else setup
+    if not build_it:
+        return setup
+    with own_code():
+        return built(config, setup)
 
 
 def _hint(config: Path | None, setup: Setup) -> str:

@@ -12,7 +12,7 @@ import click
 
 from bsmon.cli import options
 from bsmon.cli.progress import Progress
-from bsmon.cli.trial import built, check_sizes
+from bsmon.cli.trial import built, check_sizes, own_code
 from bsmon.core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def lr_find(
 def _tests(
     path: Path, overrides: tuple[str, ...], sizes: tuple[int, ...] | None, span: tuple[float, float, int]
 ) -> list[RangeTest]:
-    with Progress() as progress:
+    with own_code(), Progress() as progress:
         parts = built(path, overrides, progress)
         wanted = sizes or (parts.config.batch.size,)
         check_sizes(path, wanted, parts)

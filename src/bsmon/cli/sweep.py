@@ -12,7 +12,7 @@ import click
 
 from bsmon.cli import options
 from bsmon.cli.progress import Progress
-from bsmon.cli.trial import built, check_sizes
+from bsmon.cli.trial import built, check_sizes, own_code
 from bsmon.core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _run(
     light: bool,
     sharpness: bool,
 ) -> tuple[Plan, list[Row]]:
-    with Progress() as progress:
+    with own_code(), Progress() as progress:
         parts = built(path, overrides, progress)
         from bsmon.engine.gradient_moments import GradientMoments
         from bsmon.engine.trial import Trial

@@ -1,16 +1,38 @@
-"""What `bsmon lr-find` and `bsmon sweep` share: a config's task, built for short trainings."""
+"""What the commands share that build a config's task without training it for good."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
+from bsmon.cli.train import EXIT_FAILED, clean_lines
 from bsmon.core.errors import BadInput
 
 if TYPE_CHECKING:
     from bsmon.cli.progress import Progress
     from bsmon.engine.build import Parts
+
+
+@contextmanager
+def own_code() -> Iterator[None]:
+    """Run the config's own code: what it prints goes to stderr, an error of it ends the command with its traceback.
+
+    So that stdout holds the command's answer alone, and no escape code in an exception reaches the terminal.
+    """
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    except (BadInput, click.ClickException):
+        raise
+    except Exception as error:  # whatever the person's code raises
+        click.echo(clean_lines(traceback.format_exc()), err=True, nl=False)
+        raise click.exceptions.Exit(EXIT_FAILED) from error
 
 
 def built(path: Path, overrides: Sequence[str], progress: Progress) -> Parts:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bsmon.advisor.checks import RULES, Setup
-from bsmon.cli import bsmon
+from bsmon.cli import bsmon, main
 from bsmon.cli.check_report import SizeRow, size_table
 from bsmon.core.commands import LearningRateRule
 from bsmon.core.errors import BadInput
@@ -240,3 +240,17 @@ def test_a_learning_rate_that_needs_a_running_training_is_not_known() -> None:
     row = rows(setup, (64,))[0]
     assert (row.learning_rate, row.linear_learning_rate) == (None, 2e-3)
     assert rows(Setup()) == ()
+
+
+def test_a_message_about_a_bad_name_reaches_the_terminal_clean(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a\x1b[2J.toml"
+    path.write_text((EXAMPLES / "digits.toml").read_text())
+    monkeypatch.setattr(sys, "argv", ["bsmon", "lr-find", str(path), "--batch-size", "5000"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    written = capsys.readouterr().err
+    assert "a batch of 5,000 is more than the 1,438 training samples" in written
+    assert "\x1b" not in written

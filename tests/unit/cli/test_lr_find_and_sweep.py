@@ -156,3 +156,59 @@ def test_the_sweep_table_is_aligned_and_names_the_best() -> None:
     assert "\x1b" not in table[3]
     assert "Lowest validation loss: 16." in table
     assert "Most samples per second: 32." in table
+
+
+OWN = """
+import torch
+
+def data():
+    print("data made")
+    return torch.utils.data.TensorDataset(torch.randn(64, 4), torch.randint(0, 2, (64,)))
+
+class Model(torch.nn.Linear):
+    def __init__(self, fails=False):
+        super().__init__(4, 2)
+        self.fails = fails
+
+    def forward(self, rows):
+        if self.fails:
+            raise KeyError("lost \\x1b[2J")
+        return super().forward(rows)
+"""
+OWN_CONFIG = """
+[data]
+target = "mine_{name}:data"
+[model]
+target = "mine_{name}:Model"
+{arguments}
+[run]
+device = "cpu"
+threads = 1
+"""
+
+
+def own_config(folder: Path, name: str, arguments: str = "") -> Path:
+    (folder / f"mine_{name}.py").write_text(OWN)
+    path = folder / "own.toml"
+    path.write_text(OWN_CONFIG.format(name=name, arguments=arguments))
+    return path
+
+
+@pytest.mark.parametrize("command", [("lr-find", "--steps", "20"), ("sweep", "--sizes", "16"), ("check", "--build")])
+def test_what_the_persons_code_prints_does_not_spoil_the_answer(tmp_path: Path, command: tuple[str, ...]) -> None:
+    name, *options = command
+    path = own_config(tmp_path, name.replace("-", "_"))
+    result = run(name, path, *options, "--json")
+    assert result.exception is None, result.output
+    assert json.loads(result.stdout)
+    assert "data made" in result.stderr
+
+
+@pytest.mark.parametrize("command", [("lr-find", "--steps", "20"), ("sweep", "--sizes", "16")])
+def test_an_error_of_the_persons_code_is_shown_whole_and_clean(tmp_path: Path, command: tuple[str, ...]) -> None:
+    name, *options = command
+    path = own_config(tmp_path, f"{name.replace('-', '_')}_fails", "fails = true")
+    result = run(name, path, *options)
+    assert result.return_value == 1
+    assert 'raise KeyError("lost' in result.stderr
+    assert "\x1b" not in result.stderr
