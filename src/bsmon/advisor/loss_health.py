@@ -13,7 +13,7 @@ from collections import deque
 from bsmon.advisor.health import Health
 from bsmon.advisor.moments import Moments, join, z_score
 from bsmon.advisor.overfitting import Overfitting
-from bsmon.advisor.spikes import Spikes
+from bsmon.advisor.spikes import Spike, Spikes
 
 BLOCK_SAMPLES, BLOCK_LEAST, BLOCK_MOST = 256, 20, 100  # a block is 256 samples, but 20 to 100 steps
 START_SAMPLES = 32  # the starting loss is the mean over this many samples
@@ -97,6 +97,11 @@ class LossHealth:
         self._add_to_group(loss)
         self._add_to_block(loss)
         return self._spikes.add(loss, batch_size)
+
+    @property
+    def last_spike(self) -> Spike | None:
+        """The newest spike, with what was usual before it; None before the first."""
+        return self._spikes.last
 
     def evaluation(self, validation_loss: float) -> None:
         """Take the loss over the validation set in, with the training loss of the last block beside it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import deque
+from dataclasses import dataclass
 from statistics import median
 
 GROUP_SAMPLES = 4  # losses are averaged over as many steps as hold 4 samples
@@ -15,6 +16,14 @@ MAD_TO_DEVIATION = 1.4826  # for a normal distribution
 Q95 = 1.645  # the 95 % quantile of a standard normal
 
 
+@dataclass(frozen=True, slots=True)
+class Spike:
+    """A loss that sticks out (the mean of its group of steps), and the median of the groups before it."""
+
+    loss: float
+    usual: float
+
+
 class Spikes:
     """A spike is above median + 8 scale, 1.5 x median and 1.25 x the largest of the last hundred groups.
 
@@ -23,6 +32,7 @@ class Spikes:
 
     def __init__(self) -> None:
         self.count = 0
+        self.last: Spike | None = None
         self._order: deque[float] = deque()
         self._sorted: list[float] = []
         self._sum, self._steps, self._silent = 0.0, 0, 0
@@ -36,7 +46,9 @@ class Spikes:
         group, self._sum, self._steps = self._sum / self._steps, 0.0, 0
         spike = self._silent == 0 and self._sticks_out(group)
         self._silent = SILENT_GROUPS if spike else max(0, self._silent - 1)
-        self.count += spike
+        if spike:
+            self.count += 1
+            self.last = Spike(group, median(self._sorted))
         self._remember(group)
         return spike
 

@@ -157,9 +157,9 @@ class Failure:
 class Snapshot:
     """One moment of a run. `version` grows with every change; equal versions mean nothing changed.
 
-    `series` by name: "loss", "loss_smoothed", "validation_loss", "grad_norm", "learning_rate", "batch_size",
-    "samples_per_second" over steps; "cpu_percent", "rss_bytes", "gpu_utilisation_percent", "gpu_memory_bytes" over
-    seconds.
+    `series` by name: "loss", "loss_smoothed", "validation_loss", "grad_norm", "weight_norm", "update_ratio",
+    "noise_scale", "probed_weight", "learning_rate", "batch_size", "samples_per_second" over steps; "cpu_percent",
+    "rss_bytes", "gpu_utilisation_percent", "gpu_memory_bytes" over seconds.
     """
 
     version: int

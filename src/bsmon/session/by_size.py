@@ -16,16 +16,11 @@ class VarianceBySize:
     def __init__(self) -> None:
         self._squared_norms: dict[int, deque[float]] = {}
         self._noise: dict[int, deque[tuple[float, float]]] = {}
-        self._size = 0
 
-    def changed(self, batch_size: int) -> None:
-        """The run trains with this batch size from now on."""
-        self._size = batch_size
-
-    def norm(self, norm: float) -> None:
-        """A gradient's norm at the present size."""
+    def norm(self, batch_size: int, norm: float) -> None:
+        """The norm of the gradient of a batch of this size."""
         if math.isfinite(norm):
-            self._squared_norms.setdefault(self._size, deque(maxlen=_RECENT)).append(norm * norm)
+            self._squared_norms.setdefault(batch_size, deque(maxlen=_RECENT)).append(norm * norm)
 
     def noise(self, batch_size: int, variance: float, squared_norm: float) -> None:
         """Unbiased estimates of tr(Sigma) and |G|^2 from a batch of this size."""
@@ -34,7 +29,7 @@ class VarianceBySize:
 
     def sizes(self) -> set[int]:
         """Sizes with any measurement."""
-        return (self._squared_norms.keys() | self._noise.keys()) - {0}
+        return self._squared_norms.keys() | self._noise.keys()
 
     def sample_variance(self, batch_size: int) -> float | None:
         """tr(Sigma) as measured at this size; None while there are few samples."""

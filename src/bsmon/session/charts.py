@@ -19,12 +19,16 @@ _OVER_STEPS = (
     "loss_smoothed",
     "validation_loss",
     "grad_norm",
+    "weight_norm",
+    "update_ratio",
+    "noise_scale",
     "probed_weight",
     "learning_rate",
     "batch_size",
     "samples_per_second",
 )
 _UNITS = {
+    "noise_scale": "samples",
     "samples_per_second": "samples/s",
     "cpu_percent": "%",
     "gpu_utilisation_percent": "%",
@@ -57,8 +61,15 @@ class ChartSeries:
         self._get("samples_per_second").append(last.step, samples_per_second)
 
     def gradients(self, stats: GradientStats) -> None:
-        """The norm of a measured gradient."""
+        """The norm of a measured gradient, that of the weights, and how far the update moved them."""
         self._get("grad_norm").append(stats.step, stats.norm)
+        self._get("weight_norm").append(stats.step, stats.weight_norm)
+        self._get("update_ratio").append(stats.step, stats.update_ratio)
+
+    def noise_scale(self, step: int, value: float | None) -> None:
+        """The gradient noise scale; nothing where it is not known, or only its lower bound."""
+        if value is not None:
+            self._get("noise_scale").append(step, value)
 
     def weight(self, probed: ProbedWeight) -> None:
         """The value of the weight that the person follows."""

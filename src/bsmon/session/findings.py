@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from bsmon.advisor.loss_health import LossHealth
 from bsmon.advisor.noise_scale import NoiseScaleEstimator
+from bsmon.advisor.spikes import Spike
 from bsmon.core.advice import NoiseScale
 from bsmon.core.gradients import NoiseSample
 from bsmon.core.records import ClassMix, Evaluation, GradientStats, Step
@@ -18,6 +19,7 @@ from bsmon.session.throughput import StepTimes
 
 _RECENT = 50
 _LEAST = 5
+_WAITING = 64  # spikes that nobody has asked for yet, gradients whose step is not yet reported
 
 
 class Findings:
@@ -27,10 +29,18 @@ class Findings:
         self.loss_health = LossHealth()
         self.step_times = StepTimes()
         self._variances = VarianceBySize()
+        self._batch_size = 1
+        self._plans: set[int] = set()  # batch sizes that were in force
         self.sizes: tuple[MeasuredSize, ...] = ()  # what was measured at every batch size, as of `sum_up_sizes`
         self._noise = NoiseScaleEstimator()
         self._estimator = ""
-        self._gradient_finite = True
+        self.nonfinite_updates = 0
+        """Measured updates so far whose gradient held NaN or infinities."""
+        self.last_nonfinite: GradientStats | None = None
+        self.loss_is_scaled = False
+        """Half precision with a GradScaler: an overflow skips the update and lowers the scale, as it is meant to."""
+        self._spikes: deque[tuple[int, Spike]] = deque(maxlen=_WAITING)
+        self._unsized: deque[GradientStats] = deque(maxlen=_WAITING)
         self._norms: deque[float] = deque(maxlen=_RECENT)
         self._distinct: deque[ClassMix] = deque(maxlen=_RECENT)
 
@@ -38,7 +48,18 @@ class Findings:
         """Updates were made."""
         self.step_times.add(records)
         for step in records:
-            self.loss_health.step(step.loss, step.batch_size, self._gradient_finite)
+            if self.loss_health.step(step.loss, step.batch_size) and self.loss_health.last_spike is not None:
+                self._spikes.append((step.step, self.loss_health.last_spike))
+            while self._unsized and self._unsized[0].step <= step.step:
+                stats = self._unsized.popleft()
+                if stats.step == step.step:
+                    self._variances.norm(step.batch_size, stats.norm)
+
+    def take_spikes(self) -> list[tuple[int, Spike]]:
+        """The spikes since the last call, each with its step."""
+        taken = list(self._spikes)
+        self._spikes.clear()
+        return taken
 
     def evaluation(self, result: Evaluation) -> None:
         """The validation set was run."""
@@ -46,10 +67,15 @@ class Findings:
 
     def gradients(self, stats: GradientStats) -> None:
         """Gradient statistics of a measured step."""
-        self._gradient_finite = not stats.nonfinite
+        if stats.nonfinite:
+            self.nonfinite_updates += 1
+            self.last_nonfinite = stats
+            if not self.loss_is_scaled:
+                self.loss_health.step(None, self._batch_size, gradient_finite=False)
         if math.isfinite(stats.norm):
             self._norms.append(stats.norm)
-            self._variances.norm(stats.norm)
+            # How many samples it was made of is known with its step: an epoch's last update may be short.
+            self._unsized.append(stats)
 
     def class_mix(self, mix: ClassMix) -> None:
         """The classes of one update."""
@@ -67,8 +93,9 @@ class Findings:
 
     def batch_size(self, batch_size: int) -> None:
         """The run trains with this batch size from now on."""
+        self._batch_size = batch_size
+        self._plans.add(batch_size)
         self.step_times.changed(batch_size)
-        self._variances.changed(batch_size)
 
     def noise_sample(self, sample: NoiseSample) -> None:
         """One measurement towards the noise scale. Samples of different estimators are not mixed."""
@@ -87,7 +114,7 @@ class Findings:
                 gradient_variance=self._variances.gradient_variance(size),
                 sample_variance=self._variances.sample_variance(size),
             )
-            for size in sorted(times.keys() | self._variances.sizes())
+            for size in sorted(times.keys() | (self._variances.sizes() & self._plans))
         )
 
     def noise_scale(self) -> NoiseScale:

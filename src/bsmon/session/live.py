@@ -12,11 +12,12 @@ from typing import Protocol
 from bsmon.config.schema import Config
 from bsmon.core.commands import ApplyAdvice, Command, DismissAdvice, ScaleBatchSize, SetBatchSize, WatchLayers
 from bsmon.core.errors import BadInput
-from bsmon.core.happenings import Advised, Happening
+from bsmon.core.happenings import Advised, Happening, Noted
 from bsmon.core.records import EventKind, HardwareSample, Level
 from bsmon.core.snapshot import Failure, RunInfo, RunState, Snapshot
 from bsmon.session.apply import apply
 from bsmon.session.desk import AdvisorDesk
+from bsmon.session.health_watch import HealthWatch
 from bsmon.session.inbox import Fitted, Inbox
 from bsmon.session.journaling import JournalSink
 from bsmon.session.mailbox import CommandMailbox
@@ -71,6 +72,7 @@ class LiveSession:
         self._clock = RunClock()
         self._record = RunRecord(RunInfo(name=config.run.name, config_path=config.path, run_dir=run_dir), self._clock)
         self._desk = AdvisorDesk(config)
+        self._health = HealthWatch()
         self._device_told = False
         self._probe_failure_told = False
         self._lock = threading.Lock()
@@ -180,6 +182,7 @@ class LiveSession:
                 self._journal.begin(self._record, self._clock)
         except BadInput as error:  # of the part before a resume: no reason not to train
             self.note(f"nothing is written to the journal: {error}", Level.WARNING)
+        self._health.look(self._record, self._clock().time_s)  # what the part before a resume has told already
         self.earlier_events = self._record.events_so_far
 
     def _on_sample(self, sample: HardwareSample) -> None:
@@ -193,12 +196,19 @@ class LiveSession:
             for happening in happenings:
                 apply(self._record, happening)
             if advise:
+                happenings += self._look_at_health(moment.time_s)
                 happenings += self._advise()
             self._clock.release()
         # Outside the lock: a file server that hangs must not hold up the screen.
         news = self._journal.write(moment, happenings) if self._journal is not None else []
         for text in news:
             self.note(text, Level.WARNING)
+
+    def _look_at_health(self, time_s: float) -> list[Noted]:
+        noted = self._health.look(self._record, time_s)
+        for news in noted:
+            apply(self._record, news)
+        return noted
 
     def _advise(self) -> list[Happening | Fitted]:
         self._record.tick()

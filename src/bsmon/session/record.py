@@ -27,6 +27,7 @@ from bsmon.session.charts import ChartSeries
 from bsmon.session.findings import Findings
 from bsmon.session.instruments import Instruments
 from bsmon.session.pace import Pace
+from bsmon.session.remaining import total_samples
 
 _EVENTS_KEPT = 500
 
@@ -127,6 +128,7 @@ class RunRecord:
     def run_info(self, info: RunInfo) -> None:
         """The task was built."""
         self.info = dataclasses.replace(info, run_dir=self.info.run_dir)
+        self.findings.loss_is_scaled = info.precision == "fp16"
         samples = info.train_samples or 0
         text = f"{info.task}: {samples:,} training samples, {info.model} with {info.parameters or 0:,} parameters"
         self.event(EventKind.RUN, Level.INFO, text, 0, {})
@@ -181,6 +183,7 @@ class RunRecord:
         """The advisor looked at the run."""
         if view != self.advisor:
             self.advisor = view
+            self.charts.noise_scale(self.step, view.noise_scale.value)
             self._version += 1
 
     # --- what the session itself notes
@@ -257,9 +260,9 @@ class RunRecord:
     def _progress(self) -> Progress:
         step, speed = self.last_step, self.pace.samples_per_second
         elapsed = self._now().time_s if self._ended is None else self._ended
+        total = total_samples(self.info, step, self.batch_state, self._epoch_began_at)
         if step is None:
-            return Progress(elapsed_s=elapsed, total_samples=self._total_samples())
-        total = self._total_samples()
+            return Progress(elapsed_s=elapsed, total_samples=total)
         running = speed and total is not None and not self.run_state.ended
         return Progress(
             epoch=step.epoch,
@@ -281,19 +284,3 @@ class RunRecord:
         if self.last_step is None or self.last_step.epoch != epoch:
             first = next(step for step in records if step.epoch == epoch)
             self._epoch_began_at = first.samples - first.batch_size
-
-    def _total_samples(self) -> int | None:
-        """Samples that the run will have seen at its end, if the batch size stays."""
-        info, step, batch = self.info, self.last_step, self.batch_state
-        if batch is None:
-            return None
-        seen = step.samples if step is not None else 0
-        if info.max_steps is not None:
-            return seen + max(0, info.max_steps - (step.step if step is not None else 0)) * batch.batch_size
-        if info.epochs is None or info.train_samples is None:
-            return None
-        left = info.train_samples - (seen - self._epoch_began_at)
-        epochs_left = info.epochs - (step.epoch if step is not None else 1)
-        # With drop_last the short rest of every epoch is never seen.
-        rests = [info.train_samples % batch.batch_size, left % batch.batch_size] if info.drop_last else [0, 0]
-        return seen + left - rests[1] + epochs_left * (info.train_samples - rests[0])

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from bsmon.core.gradients import NoiseSample
-from bsmon.core.records import GradientStats
+from bsmon.core.records import GradientStats, Step
 from bsmon.session.by_size import VarianceBySize
 from bsmon.session.findings import Findings
 
@@ -16,10 +16,9 @@ def drawn(batch_size: int, count: int) -> VarianceBySize:
     """Gradients of one element with mean 3 and a variance of 4 a sample."""
     source = random.Random(batch_size)
     found = VarianceBySize()
-    found.changed(batch_size)
     for _ in range(count):
         halves = [3 + source.gauss(0, (4 / (batch_size / 2)) ** 0.5) for _ in range(2)]
-        found.norm(abs(sum(halves) / 2))
+        found.norm(batch_size, abs(sum(halves) / 2))
         squared = (halves[0] - halves[1]) ** 2 / (4 / batch_size)
         found.noise(batch_size, squared, halves[0] * halves[1])
     return found
@@ -44,20 +43,46 @@ def test_few_measurements_say_nothing() -> None:
 def test_what_is_not_finite_is_left_out() -> None:
     found = drawn(8, 50)
     before = found.gradient_variance(8), found.sample_variance(8)
-    found.norm(float("nan"))
+    found.norm(8, float("nan"))
     found.noise(8, float("inf"), 1.0)
     assert (found.gradient_variance(8), found.sample_variance(8)) == before
 
 
-def test_findings_keep_sizes_apart() -> None:
+def step_of(number: int, batch_size: int) -> Step:
+    return Step(number, 1, number * batch_size, batch_size, batch_size, 0.1, 1.0, 0.0, 0.01, 0.0)
+
+
+def fed(*updates: tuple[int, float]) -> Findings:
+    """Ten updates of each (batch size, norm of the gradient), under a plan of that size; |G|^2 is 3."""
     findings = Findings()
-    for size in (16, 32):
+    for size, norm in updates:
         findings.batch_size(size)
-        for step in range(10):
-            findings.gradients(GradientStats(step, norm=2.0))
-            findings.noise_sample(NoiseSample(step, size, variance=8.0 * size, squared_norm=3.0, estimator="split"))
+        for number in range(10):
+            findings.gradients(GradientStats(number, norm=norm))
+            findings.noise_sample(NoiseSample(number, size, variance=8.0 * size, squared_norm=3.0, estimator="split"))
+            findings.steps([step_of(number, size)])
     findings.sum_up_sizes()
-    assert [(found.batch_size, found.gradient_variance, found.sample_variance) for found in findings.sizes] == [
-        (16, 1.0, 128.0),
-        (32, 1.0, 256.0),
-    ]
+    return findings
+
+
+def test_findings_keep_sizes_apart() -> None:
+    assert [
+        (found.batch_size, found.gradient_variance, found.sample_variance) for found in fed((16, 2.0), (32, 2.0)).sizes
+    ] == [(16, 1.0, 128.0), (32, 1.0, 256.0)]
+
+
+def test_the_short_last_update_of_an_epoch_is_not_counted_for_the_whole_size() -> None:
+    findings = fed((16, 2.0))
+    for number in range(100, 110):
+        findings.gradients(GradientStats(number, norm=9.0))
+        findings.steps([step_of(number, 5)])
+    findings.sum_up_sizes()
+    assert [(found.batch_size, found.gradient_variance) for found in findings.sizes] == [(16, 1.0)]
+
+
+def test_a_gradient_whose_update_was_never_made_is_left_out() -> None:
+    findings = fed((16, 2.0))
+    findings.gradients(GradientStats(150, norm=9.0))
+    findings.steps([step_of(151, 16)])
+    findings.sum_up_sizes()
+    assert findings.sizes[0].gradient_variance == 1.0
