@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -131,6 +132,25 @@ def check(history: History, life: Life) -> None:
 
 def _has_checkpoint(folder: Path) -> bool:
     return any(folder.glob("*.pt"))
+
+
+def random_history(chance: random.Random, *, drop_last: bool = False) -> History:
+    """A run with a change after every update, stopped and resumed once."""
+    sizes = [SetBatchSize(chance.randrange(1, 9)) for _ in range(400)]
+    commands: list[Due] = [
+        (step, size if chance.random() < 0.9 else Undo(weights=chance.random() < 0.1))
+        for step, size in enumerate(sizes)
+    ]
+    return History(
+        chance.randrange(200, 400),
+        4,
+        chance.choice(["rows", "items", "weighted"]),
+        epochs=3,
+        drop_last=drop_last,
+        commands=commands,
+        out_of_memory=[(chance.randrange(1, 200), chance.randrange(2)) for _ in range(3)],
+        stops_at=chance.randrange(100),
+    )
 
 
 @st.composite

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 
 from bsmon.core.commands import ScaleBatchSize, SetBatchSize, SetMicroBatchSize, Undo
 from tests.unit.engine.harness import Due, pause
-from tests.unit.engine.histories import History, check, histories, live
+from tests.unit.engine.histories import History, check, histories, live, random_history
 
 QUICK = settings(max_examples=80, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
@@ -54,19 +54,8 @@ def test_ten_thousand_random_changes() -> None:
     chance = random.Random(1)
     changes = 0
     while changes < 10_000:
-        samples = chance.randrange(200, 400)
-        commands: list[Due] = [(step, SetBatchSize(chance.randrange(1, 9))) for step in range(400)]
-        history = History(
-            samples,
-            4,
-            chance.choice(["rows", "items", "weighted"]),
-            epochs=3,
-            drop_last=chance.random() < 0.5,
-            commands=[due if chance.random() < 0.9 else (due[0], Undo(chance.random() < 0.1)) for due in commands],
-            out_of_memory=[(chance.randrange(1, 200), chance.randrange(2)) for _ in range(3)],
-            stops_at=chance.randrange(100),
-        )
+        history = random_history(chance, drop_last=chance.random() < 0.5)
         with tempfile.TemporaryDirectory() as folder:
             life = live(history, Path(folder))
         check(history, life)
-        changes += min(400, len(life.made))
+        changes += sum(1 for step, _ in history.commands if step <= len(life.made))
