@@ -51,7 +51,7 @@ async def test_every_theme(driven: Driven, theme: str) -> None:
     async with driven(fakes.FakeSession(fakes.with_advice()), theme=theme) as pilot:
         await pilot.press("b", "6", "4")
         await pilot.pause()
-        assert "samples per update" in screen_text(pilot)
+        assert "updates/epoch" in screen_text(pilot)
 
 
 async def test_the_first_frame_says_what_it_waits_for(driven: Driven) -> None:

@@ -141,14 +141,21 @@ def rule_in_force(rule: LearningRateRule, snapshot: Snapshot) -> LearningRateRul
 
 def learning_rate(rule: LearningRateRule, size: int, batch: BatchState, snapshot: Snapshot) -> float | None:
     """The learning rate at `size` by this rule; None where the rule needs a noise scale that is not known yet."""
+    factor = _factor(rule, batch.batch_size, size, snapshot)
+    return None if factor is None else batch.learning_rate * factor
+
+
+def learning_rate_factors(old: int, new: int, snapshot: Snapshot) -> dict[LearningRateRule, float | None]:
+    """What each rule multiplies the learning rate by; None where it needs a noise scale that is not known yet."""
+    return {rule: _factor(rule, old, new, snapshot) for rule in LearningRateRule}
+
+
+def _factor(rule: LearningRateRule, old: int, new: int, snapshot: Snapshot) -> float | None:
     noise = snapshot.advisor.noise_scale.value
     try:
-        factor = learning_rate_factor(
-            rule, batch.batch_size, size, optimizer_family=_family(snapshot), noise_scale=noise
-        )
+        return learning_rate_factor(rule, old, new, optimizer_family=_family(snapshot), noise_scale=noise)
     except NotApplicable:
         return None
-    return batch.learning_rate * factor
 
 
 def _family(snapshot: Snapshot) -> OptimizerFamily | None:

@@ -58,9 +58,9 @@ def centred(row: Row, width: int) -> Row:
     return ((" " * max(0, (width - row_width(row)) // 2), Role.INK), *row)
 
 
-def heading(number: int, title: str, facts: list[Row], width: int) -> Row:
+def heading(key: int | str, title: str, facts: list[Row], width: int) -> Row:
     """A panel's top line: its key, its title, a rule, and facts at the right, the last dropped first."""
-    left: Row = ((f"{number} ", Role.KEY), (title + " ", Role.TITLE))
+    left: Row = ((f"{key} ", Role.KEY), (title + " ", Role.TITLE))
     space = width - row_width(left) - 3
     shown = joined(facts, space)
     line = width - row_width(left) - row_width(shown) - (1 if shown else 0)

@@ -13,13 +13,14 @@ from bsmon.core.advice import Action, NoiseScale, Reading, Score
 from bsmon.core.commands import LearningRateRule
 from bsmon.core.errors import NotApplicable
 from bsmon.core.records import GpuSample, HostSample, TorchMemory
+from bsmon.core.snapshot import BatchState
 from bsmon.ui.advice_rows import advice_rows, change_rows, score_text, short_advice
 from bsmon.ui.memory import gpu_memory, host_memory
 from bsmon.ui.pace import SLOWEST_S, Pace
 from bsmon.ui.panels.hardware import memory_bar
 from bsmon.ui.panels.sheet import changed_rows
 from bsmon.ui.panels.statistics import noise_scale_text
-from bsmon.ui.preview import parse_batch_size, preview
+from bsmon.ui.preview import learning_rate, parse_batch_size, previews, rule_in_force, sizes_around
 from bsmon.ui.roles import Role, Row
 from bsmon.ui.rows import fit, paragraph, row_width, shorten, spread, wrap
 from bsmon.ui.tree_rows import folded_tree, reading_text, tree_rows
@@ -152,13 +153,24 @@ def test_one_dear_frame_is_forgiven_and_many_are_not() -> None:
 def test_a_preview_of_a_larger_batch() -> None:
     snapshot = fakes.with_advice()
     assert snapshot.batch is not None
-    shown = preview(64, snapshot.batch, snapshot)
-    assert (shown.updates_now, shown.updates_then) == (45, 23)
-    assert shown.learning_rates[LearningRateRule.LINEAR] == pytest.approx(2.82e-3)
-    assert shown.learning_rates[LearningRateRule.UNCHANGED] == pytest.approx(1.41e-3)
-    assert shown.rule_in_force is LearningRateRule.GAIN
-    assert shown.forecast is not None
-    assert shown.forecast.micro_batch_size == 64
+    now, then = previews([32, 64], snapshot.batch, snapshot)
+    assert (now.updates, then.updates) == (45, 23)
+    assert then.in_one_pass
+    assert then.passes_of == 64
+    assert learning_rate(LearningRateRule.LINEAR, 64, snapshot.batch, snapshot) == pytest.approx(2.82e-3)
+    assert learning_rate(LearningRateRule.UNCHANGED, 64, snapshot.batch, snapshot) == pytest.approx(1.41e-3)
+    assert rule_in_force(LearningRateRule.AUTO, snapshot) is LearningRateRule.GAIN
+
+
+@given(st.integers(1, 1437), st.integers(1, 50), st.integers(50, 1437))
+def test_the_dials_sizes_keep_the_bounds(present: int, minimum: int, maximum: int) -> None:
+    present = min(max(present, minimum), maximum)
+    snapshot = fakes.with_advice()
+    sizes = sizes_around(BatchState(present, present, 1, 0.1, minimum=minimum, maximum=maximum), snapshot)
+    assert present in sizes
+    assert sizes == sorted(set(sizes))
+    assert all(minimum <= size <= maximum for size in sizes)
+    assert len(sizes) <= 8
 
 
 @given(TEXT)

@@ -97,7 +97,7 @@ def _second(view: View, width: int) -> Row:
     left = [batch_row(view)]
     if batch is not None:
         label = "learning rate" if width >= _WIDE else "LR"
-        left += [labelled(label, numbers.learning_rate(batch.learning_rate)), *_accumulation(batch)]
+        left += [labelled(label, numbers.learning_rate(batch.learning_rate)), *_accumulation(batch), *_by_hand(batch)]
     row = joined(left, width)
     right = [
         labelled("", f"{numbers.compact(progress.samples_per_second)} samples/s", Role.STRONG)[1:],
@@ -114,6 +114,11 @@ def _accumulation(batch: BatchState) -> list[Row]:
     if batch.gradient_accumulation_steps == 1:
         return []
     return [(("= ", Role.DIM), (f"{batch.micro_batch_size} × {batch.gradient_accumulation_steps}", Role.INK))]
+
+
+def _by_hand(batch: BatchState) -> list[Row]:
+    """What the advisor leaves alone until it is released."""
+    return [(("by hand", Role.WARNING),)] if batch.by_hand else []
 
 
 def _bar(snapshot: Snapshot, width: int) -> Row:

@@ -21,9 +21,13 @@ class Leave:
 
 
 _CHOICES = (
-    ("s", "stop now", "Ends at the next step boundary; bsmon closes then."),
-    ("e", "stop after this epoch", "Finishes the epoch first, so that every sample has been seen equally often."),
-    ("k", "keep training", "Nothing changes. Escape does the same."),
+    ("s", "stop now", "Writes a checkpoint at the next step and ends; bsmon train ... --resume goes on from there."),
+    (
+        "e",
+        "stop after this epoch",
+        "Finishes the epoch first: every sample is then seen equally often.",
+    ),
+    ("k", "keep training", "Nothing changes; escape does the same. To leave the screen and train on, press d."),
 )
 _LEAVE = ("l", "leave at once", "Does not wait for the step to end. For a run that hangs.")
 

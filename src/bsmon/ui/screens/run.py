@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 
-from bsmon.core.commands import ApplyAdvice, Command, DismissAdvice, Evaluate, Pause, Resume, ScaleBatchSize, Stop
+from bsmon.core.commands import (
+    ApplyAdvice,
+    Command,
+    DismissAdvice,
+    Evaluate,
+    Pause,
+    Release,
+    Resume,
+    Save,
+    ScaleBatchSize,
+    Stop,
+)
 from bsmon.core.errors import NotApplicable
 from bsmon.core.records import Level
-from bsmon.core.snapshot import RunState
+from bsmon.core.snapshot import BatchState, RunState
 from bsmon.ui.keys import KEYS
 from bsmon.ui.screens.run_frames import RunFrames
 
@@ -63,6 +74,48 @@ class RunScreen(RunFrames):
         for command in commands or ():
             self._ask(command)
 
+    def action_ask_learning_rate(self) -> None:
+        """Open the dialog; it answers with a command or None."""
+        if not self._is_trainable():
+            return
+        from bsmon.ui.screens.learning_rate import LearningRateScreen
+
+        self.app.push_screen(LearningRateScreen(self._session, self._palettes.raised), self._ask_if_any)
+
+    def _ask_if_any(self, command: Command | None) -> None:
+        if command is not None:
+            self._ask(command)
+
+    def action_undo(self) -> None:
+        """Ask how the last batch change is to be taken back."""
+        if not self._is_trainable():
+            return
+        if not self._batch_is(lambda batch: batch.can_undo):
+            self.tell("There is no batch change to take back.")
+            return
+        from bsmon.ui.screens.undo import UndoScreen
+
+        self.app.push_screen(UndoScreen(self._session, self._palettes.raised), self._ask_if_any)
+
+    def action_release(self) -> None:
+        """Let the advisor change again what was set by hand."""
+        if not self._is_trainable():
+            return
+        if self._batch_is(lambda batch: bool(batch.by_hand)):
+            self._ask(Release())
+        else:
+            self.tell("Nothing is set by hand; the advisor may change everything.")
+
+    def _batch_is(self, true: Callable[[BatchState], bool]) -> bool:
+        batch = self._session.snapshot().batch
+        return batch is not None and true(batch)
+
+    def action_save(self) -> None:
+        """Write a checkpoint; an event says when it is there."""
+        if self._is_trainable():
+            self._ask(Save())
+            self.tell("A checkpoint is written after this step.")
+
     def action_pause(self) -> None:
         """Pause, or go on."""
         if self._is_trainable() and self._view is not None:
@@ -99,6 +152,7 @@ class RunScreen(RunFrames):
         """One panel alone, or all again when it stands alone already."""
         self._maximised = "" if self._maximised == panel else panel
         self._last_maximised = panel
+        self._watch_layers()
         self._rearrange()
 
     def action_maximise_last(self) -> None:
@@ -114,7 +168,7 @@ class RunScreen(RunFrames):
         """The key table."""
         from bsmon.ui.screens.help import HelpScreen
 
-        self.app.push_screen(HelpScreen(self._palettes.raised))
+        self.app.push_screen(HelpScreen(self._palettes.raised, self._view))
 
     def action_quit(self) -> None:
         """Leave at once when the run has ended, else ask."""

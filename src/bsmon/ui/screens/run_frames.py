@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 from textual.app import ComposeResult
 from textual.layout import Layout
 from textual.screen import Screen
 
+from bsmon.core.commands import Command, WatchLayers
+from bsmon.core.errors import NotApplicable
 from bsmon.core.ports import Session
 from bsmon.core.records import EventKind, Level
 from bsmon.core.snapshot import RunState
@@ -21,6 +24,8 @@ from bsmon.ui.panels.footer import Footer
 from bsmon.ui.panels.gradients import Gradients
 from bsmon.ui.panels.hardware import Hardware, own_gpu
 from bsmon.ui.panels.header import Header
+from bsmon.ui.panels.layers import Layers
+from bsmon.ui.panels.log import Log
 from bsmon.ui.panels.loss import Loss
 from bsmon.ui.panels.panel import Panel
 from bsmon.ui.panels.sheet import Palettes
@@ -30,7 +35,7 @@ from bsmon.ui.screens.run_layout import RunLayout
 from bsmon.ui.view import View
 
 _TELLING = (EventKind.REFUSED, EventKind.BATCH, EventKind.LEARNING_RATE, EventKind.MEMORY, EventKind.CHECKPOINT)
-_PANELS = (Header, Banner, Loss, Gradients, Statistics, Hardware, Advisor, Events, Footer, Small)
+_PANELS = (Header, Banner, Loss, Gradients, Statistics, Hardware, Advisor, Events, Layers, Log, Footer, Small)
 
 
 class RunFrames(Screen[None]):
@@ -53,6 +58,7 @@ class RunFrames(Screen[None]):
         self._events_seen: int | None = None
         self._leaving = False
         self._log_scale = False
+        self._layers_watched = False
 
     @property
     def layout(self) -> Layout:
@@ -102,10 +108,29 @@ class RunFrames(Screen[None]):
         if wanted != self._arranged_for:
             self._arranged_for = wanted
             self._rearrange()
+        self._watch_layers()
         self._tell_events(view)
         with self.app.batch_update():
             for panel in self.query(Panel):
                 panel.show(view)
+
+    def _watch_layers(self, *, closing: bool = False) -> None:
+        """Have the layers measured while their table is on the screen, and only then."""
+        view = self._view
+        can = view is not None and view.snapshot.batch is not None and not view.state.ended
+        wanted = can and not closing and self._maximised == "layers"
+        if wanted != self._layers_watched:
+            self._layers_watched = wanted
+            self.submit_quietly(WatchLayers(wanted))
+
+    def submit_quietly(self, command: Command) -> None:
+        """Ask for what changes nothing of the training."""
+        with contextlib.suppress(NotApplicable):  # a viewer that may only look sees the last table there is
+            self._session.submit(command)
+
+    def on_unmount(self) -> None:
+        """The run may outlive this screen."""
+        self._watch_layers(closing=True)
 
     def _places(self, width: int, height: int) -> list[Place]:
         ended, gpu = self._arranged_for
