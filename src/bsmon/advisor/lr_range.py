@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+
+from bsmon.advisor.moments import Moments, z_score
 
 EXPLODED = 10.0  # C part 10: stop where the loss exceeds ten times the first
-SMOOTHING = 0.9  # exponential, as in common implementations: single losses are noise
-LEAST_POINTS = 10
+STRETCHES_A_DECADE = 4
+LEAST_LOSSES = 5  # in a stretch: single losses are noise
+FALL_Z = 3.0  # that the loss fell at all
 
 
-def smoothed(losses: Sequence[float]) -> list[float]:
-    """Exponentially smoothed losses, without the usual bias towards 0 at the start."""
-    result: list[float] = []
-    mean = 0.0
-    for count, loss in enumerate(losses, start=1):
-        mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
-        result.append(mean / (1 - SMOOTHING**count))
-    return result
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Neighbouring learning rates, from `first` to `last`, and the mean and spread of their losses."""
+
+    first: float
+    last: float
+    losses: Moments
 
 
 def exploded(first: float, loss: float) -> bool:
@@ -25,21 +29,39 @@ def exploded(first: float, loss: float) -> bool:
     return not math.isfinite(loss) or loss > EXPLODED * first
 
 
-def steepest(learning_rates: Sequence[float], losses: Sequence[float]) -> float | None:
-    """The learning rate where the smoothed loss falls fastest per factor of the learning rate.
+def stretches(learning_rates: Sequence[float], losses: Sequence[float]) -> list[Stretch]:
+    """The test in stretches of a quarter of a decade, or of five losses where that is more.
 
-    C, part 10: "optimal LR is usually where loss decreases fastest". None where it never falls, or with fewer than
-    ten finite losses before the explosion.
+    Up to the explosion. `learning_rates` rise by one factor from each to the next.
     """
     usable = 0
     while usable < len(losses) and not exploded(losses[0], losses[usable]):
         usable += 1
-    if usable < LEAST_POINTS:
+    if usable < 2:
+        return []
+    steps_a_decade = 1 / math.log10(learning_rates[1] / learning_rates[0])
+    width = max(LEAST_LOSSES, round(steps_a_decade / STRETCHES_A_DECADE))
+    return [_stretch(learning_rates, losses, start, start + width) for start in range(0, usable - width + 1, width)]
+
+
+def _stretch(learning_rates: Sequence[float], losses: Sequence[float], start: int, end: int) -> Stretch:
+    moments = Moments()
+    for loss in losses[start:end]:
+        moments.add(loss)
+    return Stretch(learning_rates[start], learning_rates[end - 1], moments)
+
+
+def steepest(learning_rates: Sequence[float], losses: Sequence[float]) -> float | None:
+    """The learning rate where the loss falls fastest per factor of the learning rate.
+
+    C, part 10: "optimal LR is usually where loss decreases fastest". Only what is below everything before counts as a
+    fall: coming back from a spike is steep, too. None where the loss never falls beyond its noise, or with fewer than
+    two stretches before the explosion.
+    """
+    parts = stretches(learning_rates, losses)
+    if len(parts) < 2 or all(z_score(parts[0].losses, part.losses) < FALL_Z for part in parts[1:]):
         return None
-    curve = smoothed(losses[:usable])
-    slopes = [
-        (curve[i + 1] - curve[i - 1]) / math.log(learning_rates[i + 1] / learning_rates[i - 1])
-        for i in range(1, usable - 1)
-    ]
-    best = min(range(len(slopes)), key=slopes.__getitem__)
-    return learning_rates[best + 1] if slopes[best] < 0 else None
+    lowest = list(accumulate((part.losses.mean for part in parts), min))
+    falls = [before - after for before, after in pairwise(lowest)]
+    best = max(range(len(falls)), key=falls.__getitem__)
+    return math.sqrt(parts[best].last * parts[best + 1].first)

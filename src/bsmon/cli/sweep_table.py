@@ -8,6 +8,7 @@ from bsmon.core.text import clean
 from bsmon.trials.sweep import Plan, Row
 
 Column = tuple[str, Callable[[Row], str]]
+AS_GOOD = 0.02
 
 _COLUMNS: tuple[Column, ...] = (
     ("batch", lambda row: str(row.batch_size)),
@@ -19,7 +20,7 @@ _COLUMNS: tuple[Column, ...] = (
     ("val. acc.", lambda row: _number(row.validation_accuracy, ".1%")),
     ("grad. var.", lambda row: _number(row.gradient_variance, ".3g")),
     ("sigma²/B", lambda row: _number(row.predicted_variance, ".3g")),
-    ("updates/epoch", lambda row: f"{row.updates_per_epoch:.3g} {row.verdict}"),
+    ("updates/epoch", lambda row: _updates(row)),
 )
 _SHARPNESS: Column = ("sharpness", lambda row: _number(row.sharpness, ".3g"))
 
@@ -45,8 +46,7 @@ def notes(plan: Plan, rows: Sequence[Row]) -> Iterator[str]:
     yield "of a few per cent mean nothing. Learning rate and data matter more than small batch changes (B section 3)."
     judged = [row for row in rows if row.validation_loss is not None]
     if judged:
-        best = min(judged, key=lambda row: row.validation_loss or 0.0)
-        yield f"Lowest validation loss: {best.batch_size}."
+        yield _best_validation(judged)
     timed = [row for row in rows if row.samples_per_second is not None]
     if timed:
         fastest = max(timed, key=lambda row: row.samples_per_second or 0.0)
@@ -54,6 +54,20 @@ def notes(plan: Plan, rows: Sequence[Row]) -> Iterator[str]:
     yield "grad. var.: of the batch gradient at the first weights; sigma²/B: by the smallest size (C part 5)."
     if plan.sharpness:
         yield "sharpness: rise of the training loss when every weight tensor moves by 5 % of its norm (C part 8)."
+
+
+def _best_validation(rows: Sequence[Row]) -> str:
+    """The size with the lowest validation loss, and those that are as good."""
+    losses = {row.batch_size: row.validation_loss for row in rows if row.validation_loss is not None}
+    best = min(losses, key=losses.__getitem__)
+    alike = [str(size) for size, loss in losses.items() if size != best and loss <= losses[best] * (1 + AS_GOOD)]
+    also = f"; within {AS_GOOD:.0%} of it: {', '.join(alike)}" if alike else ""
+    return f"Lowest validation loss: {best}{also}."
+
+
+def _updates(row: Row) -> str:
+    count = row.updates_per_epoch
+    return f"{count:,.0f} {row.verdict}" if count >= 100 else f"{count:.3g} {row.verdict}"
 
 
 def _number(value: float | None, form: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bsmon.advisor.lr_range import exploded, smoothed, steepest
+from bsmon.advisor.lr_range import Stretch, exploded, steepest, stretches
 from bsmon.engine.trial import Trial
 
 
@@ -13,7 +13,7 @@ from bsmon.engine.trial import Trial
 class RangeTest:
     """One test: the learning rate and the loss before each update.
 
-    `suggestion`: where the smoothed loss falls fastest; None where it never falls. `exploded`: the test ended early,
+    `suggestion`: where the loss falls fastest; None where it never falls. `exploded`: the test ended early,
     because the loss exceeded ten times the first or was no number.
     """
 
@@ -23,9 +23,9 @@ class RangeTest:
     suggestion: float | None
     exploded: bool
 
-    def smoothed(self) -> list[float]:
-        """The losses without most of their noise."""
-        return smoothed(self.losses)
+    def stretches(self) -> list[Stretch]:
+        """The test in stretches, each with the mean of its losses, up to the explosion."""
+        return stretches(self.learning_rates, self.losses)
 
 
 def ramp(low: float, high: float, steps: int) -> list[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from dataclasses import replace
 
 import pytest
@@ -155,6 +156,17 @@ def test_the_learning_rate_range_test_finds_the_steepest_fall() -> None:
     found = steepest(rates, losses)
     assert found is not None
     assert 5e-3 < found < 5e-2
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_range_test_is_not_misled_by_noise_or_by_the_way_back_from_a_spike(seed: int) -> None:
+    noise = random.Random(seed)
+    rates = [1e-6 * 10 ** (i / 100) for i in range(700)]
+    losses = [2.3 - 1.5 / (1 + (1e-2 / rate) ** 2) + noise.gauss(0, 0.3) for rate in rates]
+    losses[550:570] = [8.0] * 20  # at 0.3, and back at once
+    found = steepest(rates, losses)
+    assert found is not None
+    assert 3e-3 < found < 5e-2
 
 
 def test_a_range_test_that_never_falls_finds_nothing() -> None:

@@ -69,7 +69,7 @@ def test_lr_find_suggests_a_rate_for_each_size_and_leaves_nothing_behind(config:
 
 def test_lr_find_tests_the_configs_own_size_and_says_how_it_ended(config: Path) -> None:
     result = run("lr-find", config, "--steps", "40", "--to", "0.01")
-    assert "Batch size 32: loss" in result.output
+    assert "Batch size 32: mean loss" in result.output
     assert "ended after 40 updates, the loss did not explode" in result.output
 
 
@@ -123,13 +123,18 @@ RATES = tuple(10 ** (power / 10) for power in range(-30, 1))
 FALLING = tuple(2.0 - index / 20 for index in range(len(RATES)))
 
 
-def test_the_chart_marks_the_suggestion_once_and_cuts_off_what_explodes() -> None:
+def test_the_chart_cuts_off_what_rises_far_above_the_start() -> None:
+    test = RangeTest(32, RATES, (*((2.0,) * 15), *((4.0,) * 5), *((1.0,) * 11)), None, exploded=False)
+    bars = [line.split()[1] for line in list(chart(test))[:4]]
+    assert bars[0].count("#") == 22  # half way from 1 to the cut at 3
+    assert [bar.endswith("#>") for bar in bars] == [False, False, False, True]
+
+
+def test_the_chart_marks_the_suggestion_once_and_leaves_the_explosion_out() -> None:
     test = RangeTest(32, RATES, (*FALLING[:-1], 500.0), 0.1, exploded=True)
     lines = list(chart(test))
-    assert len(lines) == 10  # three decades, three rows each, and the last rate
-    assert sum("falls fastest" in line for line in lines) == 1
-    assert lines[-1].split()[1].endswith("#>")
-    assert not any(">" in line for line in lines[:-1] if "falls" not in line)
+    assert len(lines) == 6  # stretches of five losses
+    assert [index for index, line in enumerate(lines) if "falls fastest" in line] == [4]  # 0.063 to 0.16
 
 
 @pytest.mark.parametrize("losses", [(math.nan,) * 5, (math.nan, 1.0, 1.0), (1.0,) * 3])
@@ -154,7 +159,7 @@ def test_the_sweep_table_is_aligned_and_names_the_best() -> None:
     assert len({len(line) for line in table[:3]}) == 1
     assert "n/a" in table[2]
     assert "\x1b" not in table[3]
-    assert "Lowest validation loss: 16." in table
+    assert "Lowest validation loss: 16." in table  # 32 has none
     assert "Most samples per second: 32." in table
 
 
