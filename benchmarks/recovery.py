@@ -47,7 +47,7 @@ def main() -> None:
 
 def show_out_of_memory(stride: int) -> None:
     """One line an optimizer."""
-    print(f"{'memory runs out in':28} {'operators':>9} {'exact':>6} {'reloaded':>9} {'stopped':>8} {'wrong':>6}")
+    print(f"{'memory runs out in':28} {'operators':>9} {'exact':>6} {'reloaded':>9} {'wrong':>6}")
     total: Counter[Ending] = Counter()
     for case in CASES:
         endings = Counter(trial.ending for trial in sweep(case, stride))
@@ -55,12 +55,12 @@ def show_out_of_memory(stride: int) -> None:
         print(_line(case.name, endings), flush=True)
     print(_line("all", total))
     print("exact: bit for bit the run with the smaller micro batch from that update on; reloaded: bit for bit the run")
-    print("without the fault, from the last checkpoint on; stopped: in words, before there was a checkpoint\n")
+    print("without the fault, from the last checkpoint on\n")
 
 
 def _line(name: str, endings: Counter[Ending]) -> str:
-    exact, reloaded, stopped, wrong = (endings[ending] for ending in Ending)
-    return f"{name:28} {endings.total():9} {exact:6} {reloaded:9} {stopped:8} {wrong:6}"
+    exact, reloaded, wrong = (endings[ending] for ending in Ending)
+    return f"{name:28} {endings.total():9} {exact:6} {reloaded:9} {wrong:6}"
 
 
 def show_exactly_once(changes: int) -> None:
