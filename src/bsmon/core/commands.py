@@ -101,6 +101,13 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Forecast:
+    """Predict the peak memory of these batch sizes; the answers come in `Snapshot.forecasts`, one after the other."""
+
+    batch_sizes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class WatchLayers:
     """Measure every layer's gradient while somebody looks at the table, or no longer. The session does it."""
 
@@ -129,6 +136,7 @@ Command = (
     | Undo
     | Release
     | Stop
+    | Forecast
     | WatchLayers
     | ApplyAdvice
     | DismissAdvice

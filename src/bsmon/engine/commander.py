@@ -7,6 +7,7 @@ from collections.abc import Callable
 from bsmon.core.commands import (
     Command,
     Evaluate,
+    Forecast,
     Pause,
     Release,
     Resume,
@@ -131,6 +132,8 @@ class Commander:
                 self._pause(paused=False)
             case Evaluate():
                 self._evaluation_wanted = True
+            case Forecast():
+                self._memory.want(command.batch_sizes)
             case Save():
                 self._saver.save_now(self._training.step)
             case Stop():

@@ -43,6 +43,7 @@ class MemoryGuard:
         self._room_at_failure: int | None = None
         self._failed: set[int] = set()
         self._forecasts: dict[int, MemoryForecast] = {}
+        self._wanted: list[int] = []
         self._peaks: dict[tuple[int, bool], int] = {}  # by micro batch, and whether it accumulates
 
     def start(self) -> None:
@@ -125,6 +126,16 @@ class MemoryGuard:
             if view is not None:
                 self._forecasts[size] = view
         self._publish()
+
+    def want(self, batch_sizes: Iterable[int]) -> None:
+        """Somebody wants to know about these sizes."""
+        known = {*self._forecasts, *self._wanted}
+        self._wanted += [size for size in batch_sizes if size not in known and size <= self._controls.bounds.largest]
+
+    def forecast_next(self) -> None:
+        """Predict one of the wanted sizes: one a step, so that a look at many sizes holds up no step for long."""
+        if self._wanted:
+            self.forecast([*self._forecasts, self._wanted.pop(0)])
 
     def no_room(self, reason: str) -> str:
         """Why not even one sample fits, with the numbers that are known."""

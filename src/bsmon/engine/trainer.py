@@ -112,6 +112,7 @@ class Trainer:
         if verdict is not None:
             self._commander.judged(verdict)
         self._commander.obey()
+        self._memory.forecast_next()
         if self._commander.is_paused:
             self._rest(RunState.PAUSED)
             self._commander.wait_while_paused()
