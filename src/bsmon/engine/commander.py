@@ -78,6 +78,8 @@ class Commander:
         while self.is_paused and self.stop is None:
             self._mailbox.wait(_PAUSE_LOOK_S)
             self.obey()
+            while self._memory.forecast_next():
+                pass  # nothing is held up by it now
 
     def take_evaluation(self) -> bool:
         """Whether an evaluation was asked for since the last time."""

@@ -132,10 +132,11 @@ class MemoryGuard:
         known = {*self._forecasts, *self._wanted}
         self._wanted += [size for size in batch_sizes if size not in known and size <= self._controls.bounds.largest]
 
-    def forecast_next(self) -> None:
+    def forecast_next(self) -> bool:
         """Predict one of the wanted sizes: one a step, so that a look at many sizes holds up no step for long."""
         if self._wanted:
             self.forecast([*self._forecasts, self._wanted.pop(0)])
+        return bool(self._wanted)
 
     def no_room(self, reason: str) -> str:
         """Why not even one sample fits, with the numbers that are known."""
