@@ -10,6 +10,7 @@ from bsmon.core.advice import NoiseScale
 from bsmon.core.records import GradientStats
 from bsmon.core.text import clean
 from bsmon.ui import numbers
+from bsmon.ui.gradient_rows import entry, variance_rows, weight_rows
 from bsmon.ui.panels.panel import Panel
 from bsmon.ui.roles import Role, Row
 from bsmon.ui.rows import row_width, shorten
@@ -22,11 +23,16 @@ class Statistics(Panel):
     """Goes on with the rule of the gradients' heading."""
 
     def rows(self, view: View, width: int, height: int) -> list[Row]:
-        """How the noise scale was measured, then the table."""
+        """How the noise scale was measured, then the table; what else is known where there is room."""
         stats, noise = view.snapshot.gradients, view.snapshot.advisor.noise_scale
         said = _estimator(noise, width - 2)
         rule = "─" * (width - row_width(said))
-        table = gradient_table(stats, noise, width - _GUTTER)[: height - 1]
+        inner = width - _GUTTER
+        table = gradient_table(stats, noise, inner)
+        for more in (weight_rows(view.snapshot.probed_weight, inner), variance_rows(view.snapshot)):
+            if len(table) + len(more) < height:
+                table += more
+        table = table[: height - 1]
         return [((rule, Role.RULE), *said), *(((" " * _GUTTER, Role.INK), *row) for row in table)]
 
 
@@ -55,7 +61,7 @@ def gradient_table(stats: GradientStats | None, noise: NoiseScale, width: int) -
         ("norm after clipping", numbers.number(known.norm_after_clipping)),
         ("cosine with the last", numbers.number(known.cosine)),
     ]
-    rows: list[Row] = [_entry(label, value, width) for label, value in entries]
+    rows: list[Row] = [entry(label, value, width) for label, value in entries]
     if known.nonfinite:
         rows.insert(0, ((f"{numbers.count(known.nonfinite)} NaN or infinite", Role.BAD),))
     return rows
@@ -65,11 +71,6 @@ def _extremes(stats: GradientStats) -> str:
     if stats.minimum is None or stats.maximum is None:
         return numbers.UNKNOWN
     return f"{numbers.number(stats.minimum)}, {numbers.number(stats.maximum)}"
-
-
-def _entry(label: str, value: str, width: int) -> Row:
-    gap = width - len(label) - len(value)
-    return ((label + " " * max(1, gap), Role.DIM), (value, Role.DIM if value == numbers.UNKNOWN else Role.INK))
 
 
 def _estimator(noise: NoiseScale, width: int) -> Row:
