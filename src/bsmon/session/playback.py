@@ -74,7 +74,7 @@ class Playback:
         return (self._reader.offset, self.updates) != before
 
     def seek(self, updates: int) -> None:
-        """Go to where so many updates had been made; from `total` on, to the very end."""
+        """Go to the moment before the next update after so many; from `total` on, to the very end."""
         if updates >= self.total:
             self.play()
             return
@@ -83,21 +83,21 @@ class Playback:
         if updates < self.updates or place.updates > self.updates:
             self._return_to(place)
         self._take_rest(updates - self.updates)
-        if self.updates < updates:
+        if not self._rest:
             self._play_until(updates)
 
     def _play_until(self, updates: int) -> None:
+        """Apply everything before the update after these."""
         for entry in self._reader.read():
             wanted = updates - self.updates
             happening = entry.happening
             if isinstance(happening, StepsMade) and len(happening.records) > wanted:
-                self.moment = self.clock.hold(entry.moment)
+                if wanted:
+                    self.moment = self.clock.hold(entry.moment)
                 self._rest = happening.records
                 self._take_rest(wanted)
-            else:
-                self._apply(entry)
-            if self.updates >= updates:
                 return
+            self._apply(entry)
 
     def _apply(self, entry: Entry) -> None:
         self.moment = self.clock.hold(entry.moment)
