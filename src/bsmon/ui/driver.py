@@ -14,7 +14,7 @@ from textual.drivers import linux_driver
 from textual.drivers._writer_thread import WriterThread
 from textual.drivers.linux_driver import LinuxDriver
 
-_JOIN_S = 1.0
+_JOIN_S = 0.2
 
 
 class PatientWriter(WriterThread):
@@ -55,7 +55,9 @@ class PatientWriter(WriterThread):
     def stop(self) -> None:
         """End the thread. A write that hangs in a given-up terminal is left behind: the thread is a daemon."""
         self._queue.put(None)
-        self.join(_JOIN_S if self._given_up.is_set() else None)
+        while self.is_alive() and not self._given_up.is_set():
+            self.join(_JOIN_S)
+        self.join(_JOIN_S)
 
     def _write_all(self, data: bytes) -> None:
         descriptor = self._file.fileno()

@@ -38,6 +38,14 @@ class Run:
         return RunDir.open(folder)
 
     @property
+    def has_begun(self) -> bool:
+        """Whether it listens on its socket, which it does once it trains."""
+        try:
+            return self.dir.record.get("socket") is not None
+        except (OSError, ValueError):  # the folder is not there yet, or is being made
+            return False
+
+    @property
     def pid(self) -> int:
         process = self.dir.record["process"]
         assert isinstance(process, dict)

@@ -106,7 +106,7 @@ def test_a_training_that_is_killed_leaves_a_usable_terminal(shell: Shell, run: R
 def test_started_in_the_background_it_trains_and_fg_brings_the_screen(shell: Shell, run: Run) -> None:
     shell.enter(f"bsmon {shlex.join(TRAIN)} &")
     shell.until_prompt()
-    until(lambda: run.dir.record.get("socket") is not None)
+    until(lambda: run.has_begun)
     assert run.is_training_on()
     shell.enter("fg")
     shell.until("batch 32")

@@ -98,7 +98,7 @@ def test_tmux_is_killed(run: Run, tmp_path: Path, environment: dict[str, str]) -
     assignments = [f"{name}={value}" for name, value in environment.items()]
     start = [*tmux, "new-session", "-d", "-x", "120", "-y", "40", "env", *assignments, "sh", "-c", command]
     subprocess.run(start, cwd=tmp_path, check=True)
-    until(lambda: (tmp_path / "runs").exists() and run.dir.record.get("socket") is not None)
+    until(lambda: run.has_begun)
     assert run.is_training_on()
     subprocess.run([*tmux, "kill-server"], check=True)
     until(lambda: run.says("The terminal is gone"))
