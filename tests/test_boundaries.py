@@ -154,7 +154,7 @@ def test_control_a_planted_import_is_seen_in_the_interpreter(copy: Path) -> None
     [
         ("--help",),
         ("--version",),
-        *((name, "--help") for name in ("train", "init", "doctor", "check", "lr-find", "sweep")),
+        *((name, "--help") for name in ("train", "attach", "init", "doctor", "check", "lr-find", "sweep")),
     ],
 )
 def test_help_loads_no_framework(arguments: tuple[str, ...]) -> None:

@@ -82,7 +82,10 @@ def train(
     Press ? there for the keys. Without a terminal (a pipe, nohup, CI) it prints plain lines. Everything about the run
     is kept in its folder: config, checkpoints, what was printed.
 
-    Exit status: 0 finished, 1 failed, 2 bad input, 130 interrupted before the end.
+    The training outlives its terminal: d leaves the screen, a lost connection closes it, and bsmon attach brings it
+    back. SIGTERM and SIGINT save a checkpoint and end the run.
+
+    Exit status: 0 finished, or left with d; 1 failed; 2 bad input; 130 interrupted before the end.
     """
 
     def begin() -> Start:
