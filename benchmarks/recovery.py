@@ -95,9 +95,10 @@ def show_kills(kills: int) -> None:
     """The real program is killed again and again; the last time it trains to the end."""
     with tempfile.TemporaryDirectory() as killed, tempfile.TemporaryDirectory() as whole:
         resume: list[str] = []
+        reached = 0
         for _ in range(kills):
             with program.start(Path(killed), *resume) as process:
-                program.until_saved(process)
+                reached = program.until_saved(process, after=reached + 50)
                 program.end(process, signal.SIGKILL)
             resume = ["--resume", str(Path(killed) / program.RUN)]
         steps = program.newest(Path(killed)).step + 100

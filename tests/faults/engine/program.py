@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from bsmon.engine.checkpoint import CheckpointStore, Loaded
 
 ROOT = Path(__file__).resolve().parents[3]
 RUN = "the-run"
+_SAVED = re.compile(r"checkpoint of step ([0-9,]+) saved")
 
 CONFIG = """
 [data]
@@ -69,16 +71,15 @@ def lines(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
         yield json.loads(line)
 
 
-def until_saved(process: subprocess.Popen[str], times: int = 1) -> list[dict[str, Any]]:
-    """Read until so many checkpoints were reported; returns what was read."""
+def until_saved(process: subprocess.Popen[str], after: int = 0) -> int:
+    """Read until a checkpoint of a later step than `after` is reported; returns its step."""
     said = []
     for line in lines(process):
         said.append(line)
-        times -= "saved (" in str(line.get("text", ""))
-        if times <= 0:
-            break
-    assert times <= 0, (said, process.stderr and process.stderr.read())
-    return said
+        saved = _SAVED.match(str(line.get("text", "")))
+        if saved and int(saved[1].replace(",", "")) > after:
+            return int(saved[1].replace(",", ""))
+    raise AssertionError((said, process.stderr and process.stderr.read()))
 
 
 def end(process: subprocess.Popen[str], number: signal.Signals) -> tuple[int, list[dict[str, Any]]]:
