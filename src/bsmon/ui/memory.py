@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bsmon.core.memory_split import memory_split
 from bsmon.core.records import GpuSample, HostSample, TorchMemory
+from bsmon.core.snapshot import MemoryForecast, Snapshot
 from bsmon.ui.roles import Role
 
 
@@ -51,17 +53,38 @@ def host_memory(host: HostSample) -> Memory | None:
 
 
 def gpu_memory(gpu: GpuSample, torch: TorchMemory | None) -> Memory | None:
-    """Tensors, torch's cache, and the rest: other processes and the CUDA context, which NVML does not part."""
+    """This run's tensors, torch's cache, the CUDA context where NVML tells it apart, others, driver and firmware."""
     total, used = gpu.memory_total_bytes, gpu.memory_used_bytes
-    if not total or used is None:
-        return None
-    if torch is None:
-        return Memory(total, [Part("in use", used, "▒", Role.MEMORY_OTHER)])
-    allocated = min(torch.allocated_bytes, used)
-    cache = min(max(0, torch.reserved_bytes - torch.allocated_bytes), used - allocated)
+    split = memory_split(gpu, torch)
+    if split is None:
+        return Memory(total, [Part("in use", used, "▒", Role.MEMORY_OTHER)]) if total and used is not None else None
     parts = [
-        Part("run", allocated, "█", Role.MEMORY_RUN),
-        Part("cache", cache, "▓", Role.MEMORY_CACHE),
-        Part("other", used - allocated - cache, "▒", Role.MEMORY_OTHER),
+        Part("run", split.tensors, "█", Role.MEMORY_RUN),
+        Part("cache", split.cached, "▓", Role.MEMORY_CACHE),
+        *([] if split.context is None else [Part("CUDA", split.context, "▚", Role.MEMORY_CACHE)]),
+        Part("other" if split.context is not None else "CUDA, other", split.others, "▒", Role.MEMORY_OTHER),
+        *([Part("driver", split.system, "▞", Role.DIM)] if split.system else []),
     ]
-    return Memory(total, parts)
+    return Memory(split.total, parts)
+
+
+def predicted_use(memory: Memory, snapshot: Snapshot, *, on_gpu: bool) -> tuple[MemoryForecast, int] | None:
+    """The next larger micro batch that was forecast, and the bytes that would be in use at its peak; None if unknown.
+
+    On a GPU the run's tensors and cache give way to the forecast peak; on the host, the measured peak of the present
+    size, since the process holds much more than tensors.
+    """
+    batch = snapshot.batch
+    larger = [
+        found for found in snapshot.forecasts if batch is not None and found.micro_batch_size > batch.micro_batch_size
+    ]
+    if not larger:
+        return None
+    forecast = min(larger, key=lambda found: found.micro_batch_size)
+    if on_gpu:
+        own = sum(part.size for part in memory.parts if part.label in ("run", "cache"))
+    elif snapshot.measured_peak_bytes is not None:
+        own = snapshot.measured_peak_bytes
+    else:
+        return None
+    return forecast, max(0, memory.used - own) + forecast.peak_bytes

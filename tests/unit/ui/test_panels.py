@@ -15,9 +15,9 @@ from bsmon.core.errors import NotApplicable
 from bsmon.core.records import GpuSample, HostSample, TorchMemory
 from bsmon.core.snapshot import BatchState
 from bsmon.ui.advice_rows import advice_rows, change_rows, score_text, short_advice
+from bsmon.ui.device_rows import stacked_bar
 from bsmon.ui.memory import gpu_memory, host_memory
 from bsmon.ui.pace import SLOWEST_S, Pace
-from bsmon.ui.panels.hardware import memory_bar
 from bsmon.ui.panels.sheet import changed_rows
 from bsmon.ui.panels.statistics import noise_scale_text
 from bsmon.ui.preview import learning_rate, parse_batch_size, previews, rule_in_force, sizes_around
@@ -119,7 +119,7 @@ def test_a_memory_bar_fills_its_width(sizes: list[int], width: int) -> None:
     host = HostSample(rss_bytes=sizes[0], memory_total_bytes=max(1, sum(sizes)), memory_available_bytes=sizes[-1])
     memory = host_memory(host)
     assert memory is not None
-    assert row_width(memory_bar(memory.parts, memory.total, width)) == width
+    assert row_width(stacked_bar(memory.parts, memory.total, width)) == width
     assert memory.used + memory.free == memory.total
 
 
@@ -130,10 +130,10 @@ def test_unknown_memory_is_no_bar() -> None:
 
 
 def test_torchs_memory_stands_beside_the_drivers() -> None:
-    gpu = GpuSample(0, "", "GPU", memory_total_bytes=100, memory_used_bytes=60)
+    gpu = GpuSample(0, "", "GPU", memory_total_bytes=100, memory_used_bytes=60, memory_free_bytes=40)
     memory = gpu_memory(gpu, TorchMemory(allocated_bytes=20, reserved_bytes=45, peak_bytes=40))
     assert memory is not None
-    assert [(part.label, part.size) for part in memory.parts] == [("run", 20), ("cache", 25), ("other", 15)]
+    assert [(part.label, part.size) for part in memory.parts] == [("run", 20), ("cache", 25), ("CUDA, other", 15)]
     assert memory.free == 40
 
 

@@ -7,22 +7,36 @@ from bsmon.core.snapshot import Snapshot
 from bsmon.core.text import clean
 from bsmon.ui import numbers
 from bsmon.ui.charts import trace
-from bsmon.ui.memory import Part, gpu_memory, host_memory
+from bsmon.ui.device_rows import (
+    LABEL,
+    degrees,
+    forecast_row,
+    gpu_facts,
+    gpu_more,
+    gpu_notes,
+    host_traffic_row,
+    label,
+    other_gpu_rows,
+    reason_rows,
+    stacked_bar,
+    time_rows,
+    torch_row,
+)
+from bsmon.ui.memory import Memory, gpu_memory, host_memory, predicted_use
 from bsmon.ui.panels.header import labelled
 from bsmon.ui.panels.panel import Panel
-from bsmon.ui.roles import Role, Row
+from bsmon.ui.roles import BLANK, Role, Row
 from bsmon.ui.rows import fit, heading, joined, shorten
 from bsmon.ui.view import View
 
-_LABEL = 8
-_HOT_C = 85.0
+_TALL = 14  # rows from which everything is shown, in groups
 
 
 class Hardware(Panel):
     """The memory bar comes first: it stays at every size."""
 
     def rows(self, view: View, width: int, height: int) -> list[Row]:
-        """Heading, memory bar and its legend, then a row for each of device, host, speed."""
+        """Heading, memory bar and its legend, then a row for each of device, speed, host."""
         snapshot, hardware = view.snapshot, view.snapshot.hardware
         if hardware is None:
             waiting = (("not measured yet", Role.DIM),)
@@ -30,14 +44,9 @@ class Hardware(Panel):
         gpu = own_gpu(hardware)
         facts = [_whose(hardware, gpu, width - 24), *(_folded_facts(gpu) if gpu is not None and height <= 3 else [])]
         title = heading(3, "Memory and device", facts, width)
-        rows = [title, *_memory(hardware, gpu, snapshot, width)]
-        if gpu is not None:
-            rows += [_gpu_row(gpu, snapshot, width), *_gpu_notes(gpu, width)]
-        rows += [_host_row(hardware, snapshot, width), _speed_row(snapshot, width)]
-        if gpu is not None:
-            rows.append(_host_memory_row(hardware, snapshot, width))
-        rows += [_cost_row(view, hardware, width)]
-        return rows[:height]
+        top = [title, *_memory(hardware, gpu, snapshot, width)]
+        more = _tall(view, hardware, gpu, width) if height >= _TALL else _short(view, hardware, gpu, width)
+        return [*top, *more][:height]
 
 
 def own_gpu(hardware: HardwareSample) -> GpuSample | None:
@@ -45,53 +54,89 @@ def own_gpu(hardware: HardwareSample) -> GpuSample | None:
     return next((gpu for gpu in hardware.gpus if gpu.is_mine), None)
 
 
-def memory_bar(parts: list[Part], total: float, width: int) -> Row:
-    """Parts of a whole, in proportion; what is there gets at least one cell."""
-    runs = []
-    left = width
-    for part in parts:
-        cells = min(left, max(1, round(part.size / total * width))) if part.size > 0 else 0
-        runs.append((part.glyph * cells, part.role))
-        left -= cells
-    return (*runs, ("░" * left, Role.RULE))
+def _short(view: View, hardware: HardwareSample, gpu: GpuSample | None, width: int) -> list[Row]:
+    """The most telling first."""
+    snapshot = view.snapshot
+    rows: list[Row] = [] if gpu is None else [_gpu_row(gpu, snapshot, width), *gpu_notes(gpu, width)]
+    rows += [_speed_row(snapshot, width), *time_rows(snapshot.progress.time_shares, width, tall=False)]
+    rows.append(_host_row(hardware, snapshot, width))
+    if gpu is not None:
+        rows += [_host_memory_row(hardware, snapshot, width), *other_gpu_rows(hardware, width)]
+    return [*rows, _cost_row(view, hardware, width)]
+
+
+def _tall(view: View, hardware: HardwareSample, gpu: GpuSample | None, width: int) -> list[Row]:
+    """All there is, in groups."""
+    snapshot = view.snapshot
+    rows = [*forecast_row(snapshot, width), BLANK, _speed_row(snapshot, width)]
+    rows += time_rows(snapshot.progress.time_shares, width, tall=True)
+    if gpu is not None:
+        rows += [BLANK, _gpu_row(gpu, snapshot, width), *gpu_notes(gpu, width), gpu_more(gpu, width)]
+        rows += reason_rows(gpu, width)
+    if hardware.torch is not None:
+        rows.append(torch_row(hardware.torch, width))
+    rows += other_gpu_rows(hardware, width)
+    rows += [BLANK, _host_row(hardware, snapshot, width), _host_memory_row(hardware, snapshot, width)]
+    return [*rows, host_traffic_row(hardware.host, width), _cost_row(view, hardware, width)]
 
 
 def _memory(hardware: HardwareSample, gpu: GpuSample | None, snapshot: Snapshot, width: int) -> list[Row]:
     measured = host_memory(hardware.host) if gpu is None else gpu_memory(gpu, hardware.torch)
     if measured is None:
-        why = "" if gpu is None else gpu.reasons.get("memory_total_bytes", "")
-        return [(*_label("memory"), (shorten(f"n/a {clean(why)}", width - _LABEL), Role.DIM))]
+        why = "" if gpu is None else gpu.reasons.get("memory_total_bytes", gpu.reasons.get("gpu", ""))
+        return [(*label("memory"), (shorten(f"n/a {clean(why)}", width - LABEL), Role.DIM))]
     total = measured.total
     used = f" {numbers.percent(measured.used / total * 100):>5}"
-    bar = memory_bar(measured.parts, total, max(1, width - _LABEL - len(used)))
-    legend = [
-        ((f"{part.glyph} ", part.role), (f"{part.label} ", Role.DIM), (numbers.size_in(part.size, total), Role.INK))
-        for part in measured.parts
-    ]
-    free = (("░ ", Role.RULE), ("free ", Role.DIM), (f"{numbers.size_in(measured.free, total)} ", Role.INK))
-    of: Row = (("of ", Role.DIM), (numbers.size(total), Role.INK))
-    rows = [(*_label("memory"), *bar, (used, _fullness(measured.used / total)))]
+    cells = max(1, width - LABEL - len(used))
+    next_size = predicted_use(measured, snapshot, on_gpu=gpu is not None)
+    bar = stacked_bar(measured.parts, total, cells)
+    if next_size is not None:
+        bar = with_mark(bar, round(next_size[1] / total * cells), cells)
+    legend = [*_legend(measured), *_forecasts(snapshot, marked=next_size is not None)]
     return [
-        *rows,
-        ((" " * _LABEL, Role.INK), *joined([*legend, (*free, *of), *_forecast(snapshot)], width - _LABEL, "  ")),
+        (*label("memory"), *bar, (used, _fullness(measured.used / total))),
+        ((" " * LABEL, Role.INK), *joined(legend, width - LABEL, "  ")),
     ]
+
+
+def with_mark(bar: Row, at: int, cells: int) -> Row:
+    """The bar with an upright line at the forecast peak, where that lies in its free part or at its end."""
+    *parts, (free, role) = bar
+    at = min(at, cells - 1) - (cells - len(free))
+    if at < 0 or not free:
+        return bar
+    return (*parts, (free[:at], role), ("┃", Role.MARK), (free[at + 1 :], role))
+
+
+def _legend(memory: Memory) -> list[Row]:
+    entries: list[Row] = [
+        (
+            (f"{part.glyph} ", part.role),
+            (f"{part.label} ", Role.DIM),
+            (numbers.size_in(part.size, memory.total), Role.INK),
+        )
+        for part in memory.parts
+    ]
+    free: Row = (("░ ", Role.RULE), ("free ", Role.DIM), (f"{numbers.size_in(memory.free, memory.total)} ", Role.INK))
+    return [*entries, (*free, ("of ", Role.DIM), (numbers.size(memory.total), Role.INK))]
 
 
 def _fullness(share: float) -> Role:
     return Role.BAD if share >= 0.97 else Role.WARNING if share >= 0.9 else Role.STRONG
 
 
-def _forecast(snapshot: Snapshot) -> list[Row]:
-    """The largest micro batch that is predicted to fit."""
-    fitting = [forecast for forecast in snapshot.forecasts if forecast.fits]
-    if not fitting:
-        return []
-    best = max(fitting, key=lambda forecast: forecast.micro_batch_size)
-    return [labelled("fits up to micro batch", numbers.count(best.micro_batch_size))]
-
-
-def _label(text: str) -> Row:
-    return ((text.ljust(_LABEL), Role.DIM),)
+def _forecasts(snapshot: Snapshot, *, marked: bool) -> list[Row]:
+    """What the mark on the bar is, and the largest micro batch that is predicted to fit."""
+    entries: list[Row] = []
+    if marked and snapshot.batch is not None:
+        larger = (
+            f.micro_batch_size for f in snapshot.forecasts if f.micro_batch_size > snapshot.batch.micro_batch_size
+        )
+        entries.append((("┃ ", Role.MARK), ("at ", Role.DIM), (numbers.count(min(larger)), Role.INK)))
+    fitting = [forecast.micro_batch_size for forecast in snapshot.forecasts if forecast.fits]
+    if fitting:
+        entries.append(labelled("fits up to", numbers.count(max(fitting))))
+    return entries
 
 
 def _whose(hardware: HardwareSample, gpu: GpuSample | None, width: int) -> Row:
@@ -105,13 +150,7 @@ def _whose(hardware: HardwareSample, gpu: GpuSample | None, width: int) -> Row:
 def _folded_facts(gpu: GpuSample) -> list[Row]:
     """What the GPU's own row would say, where there is no room for it."""
     facts: list[Row] = [labelled("busy", numbers.percent(gpu.utilisation_percent), Role.STRONG)]
-    return facts if gpu.temperature_c is None else [*facts, _degrees(gpu)]
-
-
-def _degrees(gpu: GpuSample) -> Row:
-    if gpu.temperature_c is None:
-        return labelled("", numbers.UNKNOWN)[1:]
-    return ((f"{gpu.temperature_c:.0f} °C", Role.WARNING if gpu.temperature_c >= _HOT_C else Role.INK),)
+    return facts if gpu.temperature_c is None else [*facts, degrees(gpu)]
 
 
 def _history(snapshot: Snapshot, name: str, cells: int, high: float | None = None) -> Row:
@@ -128,27 +167,8 @@ def _cells(width: int) -> int:
 
 
 def _gpu_row(gpu: GpuSample, snapshot: Snapshot, width: int) -> Row:
-    power = numbers.UNKNOWN if gpu.power_w is None else f"{gpu.power_w:.0f}"
-    limit = "" if gpu.power_limit_w is None else f" of {gpu.power_limit_w:.0f}"
-    clock = numbers.UNKNOWN if gpu.sm_clock_mhz is None else f"{gpu.sm_clock_mhz} MHz"
-    parts: list[Row] = [
-        _history(snapshot, "gpu_utilisation_percent", _cells(width), 100.0),
-        ((f"{numbers.percent(gpu.utilisation_percent):>5}", Role.STRONG), (" busy", Role.DIM)),
-        _degrees(gpu),
-        ((f"{power}{limit} W", Role.INK),),
-        labelled("clock", clock),
-    ]
-    return (*_label("GPU"), *joined(parts, width - _LABEL, "  "))
-
-
-def _gpu_notes(gpu: GpuSample, width: int) -> list[Row]:
-    """What a person must not overlook: old numbers, a throttled chip."""
-    notes = []
-    if gpu.stale_s is not None:
-        notes.append(f"no answer from the driver for {numbers.duration(gpu.stale_s)}; these numbers are old")
-    if gpu.throttle_reasons:
-        notes.append(f"slowed down: {clean(', '.join(gpu.throttle_reasons))}")
-    return [((" " * _LABEL, Role.INK), (shorten(note, width - _LABEL), Role.WARNING)) for note in notes]
+    history = _history(snapshot, "gpu_utilisation_percent", _cells(width), 100.0)
+    return (*label("GPU"), *joined([history, *gpu_facts(gpu)], width - LABEL, "  "))
 
 
 def _host_row(hardware: HardwareSample, snapshot: Snapshot, width: int) -> Row:
@@ -165,7 +185,7 @@ def _host_row(hardware: HardwareSample, snapshot: Snapshot, width: int) -> Row:
         labelled("load", load, Role.WARNING if busy else Role.INK),
         *workers,
     ]
-    return (*_label("CPU"), *joined(parts, width - _LABEL, "  "))
+    return (*label("CPU"), *joined(parts, width - LABEL, "  "))
 
 
 def _speed_row(snapshot: Snapshot, width: int) -> Row:
@@ -177,7 +197,7 @@ def _speed_row(snapshot: Snapshot, width: int) -> Row:
         labelled("step", numbers.interval(progress.step_s)),
         labelled("data wait", numbers.share(progress.data_wait_share), Role.WARNING if waits else Role.INK),
     ]
-    return (*_label("speed"), *joined(parts, width - _LABEL, "  "))
+    return (*label("speed"), *joined(parts, width - LABEL, "  "))
 
 
 def _host_memory_row(hardware: HardwareSample, snapshot: Snapshot, width: int) -> Row:
@@ -189,7 +209,7 @@ def _host_memory_row(hardware: HardwareSample, snapshot: Snapshot, width: int) -
             "available", f"{numbers.size(host.memory_available_bytes)} of {numbers.size(host.memory_total_bytes)}"
         ),
     ]
-    return (*_label("host"), *joined(parts, width - _LABEL, "  "))
+    return (*label("host"), *joined(parts, width - LABEL, "  "))
 
 
 def _cost_row(view: View, hardware: HardwareSample, width: int) -> Row:
@@ -199,4 +219,4 @@ def _cost_row(view: View, hardware: HardwareSample, width: int) -> Row:
         labelled("sampling", numbers.percent(hardware.sampler_cpu_percent)),
         (("of one core", Role.DIM),),
     ]
-    return (*_label("costs"), *joined(parts, width - _LABEL, "  "))
+    return (*label("costs"), *joined(parts, width - LABEL, "  "))

@@ -1,0 +1,156 @@
+"""Devices as rows: time shares, GPUs, torch, forecasts, and the mark on the memory bar."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bsmon.core.records import GpuSample, HardwareSample, TorchMemory
+from bsmon.core.snapshot import MemoryForecast, Snapshot
+from bsmon.ui.device_rows import forecast_row, gpu_notes, other_gpu_rows, reason_rows, time_rows, torch_row
+from bsmon.ui.memory import gpu_memory, host_memory, predicted_use
+from bsmon.ui.panels.hardware import Hardware, own_gpu, with_mark
+from bsmon.ui.roles import Role, Row
+from bsmon.ui.rows import row_width
+from bsmon.ui.view import View
+from tests import fakes
+from tests.layer_fakes import TIME_SHARES, on_gpus
+
+PHASES = tuple(TIME_SHARES)
+
+
+def text(row: Row) -> str:
+    return "".join(part for part, _ in row)
+
+
+def shown(snapshot: Snapshot, width: int, height: int) -> str:
+    panel = Hardware({}, id="hardware")
+    return "\n".join(text(row) for row in panel.rows(View(snapshot), width, height))
+
+
+def hardware_of(snapshot: Snapshot) -> HardwareSample:
+    assert snapshot.hardware is not None
+    return snapshot.hardware
+
+
+@given(st.lists(st.integers(0, 1000), min_size=6, max_size=6), st.integers(30, 200), st.booleans())
+def test_the_step_bar_keeps_its_width(thousandths: list[int], width: int, tall: bool) -> None:
+    shares = {phase: count / 1000 for phase, count in zip(PHASES, thousandths, strict=True)}
+    rows = time_rows(shares, width, tall=tall)
+    assert len(rows) == (0 if not any(thousandths) else 2 if tall else 1)
+    assert all(row_width(row) <= width for row in rows)
+    if rows and tall:
+        assert row_width(rows[0]) == width
+
+
+def test_every_phase_is_named() -> None:
+    legend = text(time_rows(TIME_SHARES, 120, tall=True)[1])
+    for words in ("data wait 2 %", "to device 3 %", "forward 31 %", "backward 52 %", "optimizer 11 %", "bsmon 1 %"):
+        assert words in legend
+
+
+@pytest.mark.parametrize(("wait", "role"), [(0.09, Role.INK), (0.2, Role.WARNING)])
+def test_waiting_for_data_is_worth_a_warning(wait: float, role: Role) -> None:
+    legend = time_rows({"data_wait": wait, "forward": 1 - wait}, 120, tall=True)[1]
+    assert legend[3][1] == role
+
+
+def test_memory_is_split_as_the_driver_and_torch_have_it() -> None:
+    hardware = hardware_of(on_gpus())
+    gpu = own_gpu(hardware)
+    assert gpu is not None
+    memory = gpu_memory(gpu, hardware.torch)
+    assert memory is not None
+    assert [part.label for part in memory.parts] == ["run", "cache", "CUDA", "other", "driver"]
+    assert memory.used + memory.free == memory.total
+
+
+def test_the_next_size_is_marked_where_its_peak_would_be() -> None:
+    snapshot = on_gpus()
+    hardware = hardware_of(snapshot)
+    gpu = own_gpu(hardware)
+    assert gpu is not None
+    memory = gpu_memory(gpu, hardware.torch)
+    assert memory is not None
+    found = predicted_use(memory, snapshot, on_gpu=True)
+    assert found is not None
+    forecast, use = found
+    assert forecast.micro_batch_size == 128
+    kept = sum(part.size for part in memory.parts if part.label in ("CUDA", "other", "driver"))
+    assert use == kept + forecast.peak_bytes
+
+
+def test_on_a_host_the_process_is_more_than_its_tensors() -> None:
+    memory = host_memory(fakes.HOST)
+    assert memory is not None
+    larger = (MemoryForecast(64, 2**29, None, fits=True),)
+    known = replace(fakes.training(), forecasts=larger, measured_peak_bytes=2**28)
+    assert predicted_use(memory, known, on_gpu=False) == (larger[0], memory.used + 2**28)
+    assert predicted_use(memory, replace(known, measured_peak_bytes=None), on_gpu=False) is None
+    assert predicted_use(memory, fakes.training(), on_gpu=False) is None
+
+
+@given(st.integers(0, 40), st.integers(-5, 60))
+def test_a_mark_changes_no_width(free: int, at: int) -> None:
+    bar: Row = (("█" * (40 - free), Role.MEMORY_RUN), ("░" * free, Role.RULE))
+    marked = with_mark(bar, at, 40)
+    assert row_width(marked) == 40
+    assert ("┃" in text(marked)) == (free > 0 and at >= 40 - free)
+
+
+def test_what_must_not_be_overlooked() -> None:
+    gpu = GpuSample(0, "u", "x", stale_s=65.0, throttle_reasons=("power cap", "heat"), reasons={"gpu": "lost\x1b"})
+    notes = [text(row) for row in gpu_notes(gpu, 200)]
+    assert len(notes) == 3
+    assert "lost\N{REPLACEMENT CHARACTER}" in notes[0]
+    assert "1:05" in notes[1]
+    assert "power cap, heat" in notes[2]
+
+
+def test_each_reason_stands_once() -> None:
+    reasons = {"power_w": "not supported", "power_limit_w": "not supported", "temperature_c": "no permission"}
+    rows = [text(row).strip() for row in reason_rows(GpuSample(0, "u", "x", reasons=reasons), 200)]
+    assert rows == ["n/a power, power limit: not supported", "n/a temperature: no permission"]
+
+
+def test_other_gpus_have_a_line_each() -> None:
+    rows = [text(row) for row in other_gpu_rows(hardware_of(on_gpus()), 118)]
+    assert [row[:5] for row in rows] == ["GPU 1", "GPU 2", "GPU 3"]
+    assert "12 % busy" in rows[0]
+    assert "GPU is lost" in rows[1]
+    assert "busy" not in rows[1]
+    assert "old by 0:42" in rows[2]
+
+
+def test_torchs_allocator() -> None:
+    row = text(torch_row(TorchMemory(2**30, 2**31, None, alloc_retries=3, ooms=1, inactive_split_bytes=2**20), 200))
+    for words in ("allocated 1.00 GiB", "reserved 2.00 GiB", "peak n/a", "retries 3", "fragments 1.00 MiB"):
+        assert words in row
+
+
+def test_forecasts_and_fences() -> None:
+    (row,) = forecast_row(on_gpus(), 200)
+    for words in ("128 35.2 GiB fits", "256 71.0 GiB does not fit", "ran out at 512", "measured now 18.3 GiB"):
+        assert words in text(row)
+    assert forecast_row(fakes.training(), 200) == []
+
+
+@pytest.mark.parametrize("width", [60, 78, 118, 198])
+@pytest.mark.parametrize("height", [1, 3, 6, 8, 21, 45])
+@pytest.mark.parametrize("others", [0, 3])
+def test_the_panel_keeps_its_height(width: int, height: int, others: int) -> None:
+    lines = shown(on_gpus(others), width, height).splitlines()
+    assert len(lines) <= height
+    assert all(len(line) <= width for line in lines)
+    if height >= 3:
+        assert "memory" in lines[1]
+
+
+def test_all_is_there_where_there_is_room() -> None:
+    whole = shown(on_gpus(), 118, 37)
+    for words in ("memory bandwidth 38 %", "2619 MHz", "PCIe in 1.21 GiB/s", "412 of 700 W", "slowed down: power cap"):
+        assert words in whole
+    assert "temperature n/a" not in whole
