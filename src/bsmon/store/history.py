@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
 from bsmon.core.snapshot import Series
 
 # Twice as many as the dot columns of a chart 256 characters wide: the screen never asks for more.
 _CAPACITY = 1024
+_LEAST_AT_ONCE = 16  # below that, value by value is quicker
 
 
 class BinnedSeries:
@@ -64,24 +66,31 @@ class BinnedSeries:
             mean[index] += (value - mean[index]) / (number + 1)
 
     def extend_columns(self, xs: Sequence[float], values: Sequence[float | None]) -> None:
-        """Add many values at once, x ascending; much quicker than `extend` where they all fall into one bin."""
-        if not xs:
-            return
-        index = int(xs[-1] / self._width)
-        if index >= len(self._count) or int(xs[0] / self._width) != index or not self._count[index]:
-            self.extend(zip(xs, values, strict=True))
-            return
-        known = [value for value in values if value is not None]
+        """Add many values at once, x ascending; much quicker than `extend` where many fall into one bin."""
+        start = 0
+        while start < len(xs):
+            index = int(xs[start] / self._width)
+            end = bisect_left(xs, (index + 1) * self._width, start + 1)
+            if end - start < _LEAST_AT_ONCE or not self._add_to_bin(index, values[start:end]):
+                end = max(end, min(len(xs), start + _LEAST_AT_ONCE))
+                self.extend(zip(xs[start:end], values[start:end], strict=True))
+            start = end
+
+    def _add_to_bin(self, index: int, values: Sequence[float | None]) -> bool:
+        """Add values to one bin that is there and holds something; False, and nothing added, where that cannot be."""
+        if index >= len(self._count) or not self._count[index] or None in values:
+            return False
+        known: Sequence[float] = values  # type: ignore[assignment]  # None is not among them
         total = sum(known)
-        if len(known) < len(values) or not math.isfinite(total):
-            self.extend(zip(xs, values, strict=True))
-            return
+        if not math.isfinite(total):
+            return False
         self._frozen = None
         self._last = known[-1]
         self._low[index] = min(self._low[index], min(known))
         self._high[index] = max(self._high[index], max(known))
         self._count[index] += len(known)
         self._mean[index] += (total - len(known) * self._mean[index]) / self._count[index]
+        return True
 
     def copy(self) -> BinnedSeries:
         """Another series of the same content; what is added to one the other does not see."""
