@@ -65,7 +65,7 @@ class LossHealth:
         loss was at the very start stays known.
         """
         self._steps = self._samples = 0
-        self._batch_size = 0
+        self._batch_size = self._latest_size = 0
         self._block = Moments()
         self._group = Moments()
         self._still_reference = _Reference(STILL_REFERENCE_SAMPLES)
@@ -86,9 +86,8 @@ class LossHealth:
             return False
         if loss is None:
             return False
-        if batch_size != self._batch_size:
-            # Blocks of different batch sizes have different spreads; begin a new one.
-            self._batch_size, self._block, self._group = batch_size, Moments(), Moments()
+        if not self._is_usual(batch_size):
+            return False
         self._steps += 1
         self._samples += batch_size
         self._finite_left = max(0, self._finite_left - 1)
@@ -127,6 +126,20 @@ class LossHealth:
             improvement=improvement,
             validation_rise=rise,
         )
+
+    def _is_usual(self, batch_size: int) -> bool:
+        """Whether an update of this size is like the ones before it.
+
+        A single one that is not is an epoch's short last update: it scatters more, and is left out. From a second one
+        in a row on the batch size has changed, and new blocks begin, because their spread is another.
+        """
+        before, self._latest_size = self._latest_size, batch_size
+        if batch_size == self._batch_size:
+            return True
+        if self._batch_size and batch_size != before:
+            return False
+        self._batch_size, self._block, self._group = batch_size, Moments(), Moments()
+        return True
 
     @staticmethod
     def _block_steps(batch_size: int) -> int:

@@ -29,11 +29,13 @@ class AdvisorDesk:
         self._reverts = 0
 
     def assess(self, record: RunRecord) -> AdvisorView:
-        """Look at the run as it stands; call it once a window."""
-        if record.batch_state is None or record.last_step is None or record.run_state.ended:
+        """Look at the run as it stands; call it once a window. Of one that has ended only what was measured is new."""
+        if record.batch_state is None or record.last_step is None:
             return self._view
         evidence = gather(record, record.batch_state)
-        if self._mode == "off":
+        if record.run_state.ended:
+            self._view = dataclasses.replace(self._view, noise_scale=evidence.noise_scale)
+        elif self._mode == "off":
             self._view = AdvisorView(noise_scale=evidence.noise_scale)
         else:
             self._score(record)

@@ -143,6 +143,26 @@ def test_a_batch_change_with_its_noise_is_no_instability() -> None:
     assert not health.health().unstable
 
 
+def test_epochs_that_end_with_a_short_update_are_judged_all_the_same() -> None:
+    """500 samples are 15 updates of 32 and one of 20: fewer than a block in every epoch."""
+    health, chance = LossHealth(), random.Random(0)
+    for step in range(320):
+        short = step % 16 == 15
+        health.step(2.3 * chance.gauss(1, 0.2 if short else 0.01), 20 if short else 32)
+    found = health.health()
+    assert found.unstable is False
+    assert found.barely_moving is True
+    assert found.spikes == 0
+
+
+def test_of_a_new_batch_size_all_but_the_first_update_counts() -> None:
+    health = LossHealth()
+    feed(health, still(random.Random(0), 40), 32)
+    for loss in (9.0, 2.3, 2.3, 2.3):
+        health.step(loss, 256)
+    assert health.health().times_start == pytest.approx(1.0, abs=0.05)
+
+
 def test_memory_stays_bounded() -> None:
     health = LossHealth()
     chance = random.Random(0)
