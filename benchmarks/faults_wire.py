@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import os
 import random
+import socket
 import statistics
 import subprocess
 import sys
@@ -149,14 +150,11 @@ def random_frames(path: Path, count: int) -> None:
     noise = random.Random(5)
     for _ in range(count):
         data = noise.randbytes(noise.randrange(64))
-        while True:
-            try:
-                connection = connect(path)
-                break
-            except BlockingIOError:  # the queue of those who knock is full
-                time.sleep(0.001)
-        with connection:
+        with connect(path) as connection:
             connection.sendall(frame(data) if noise.random() < 0.8 else data)
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(4096):  # until the run has dealt with it and hung up
+                pass
     witness = RemoteSession(path, control=False)
     witness.open(20)
     witness.close()

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bsmon.core.commands import Command
 from bsmon.core.snapshot import Snapshot
-from bsmon.session.replay import FollowSession
 from bsmon.store.provenance import is_running
 from bsmon.store.run_dir import RunDir
 from bsmon.store.runs import Standing, standing
 from bsmon.wire.address import socket_name
 from bsmon.wire.remote import ConnectionLost, RemoteSession
+
+if TYPE_CHECKING:
+    from bsmon.session.replay import FollowSession
 
 _ANSWER_S = 10.0  # a training whose C code holds the interpreter may take a while
 _LOOK_EVERY_S = 1.0
@@ -29,7 +32,7 @@ class AttachedSession:
         self._notices: list[str] = []
         self._looked_at = 0.0
         self._remote = self._connected(control)
-        self._files = FollowSession(run) if self._remote is None else None
+        self._files = _through_files(run) if self._remote is None else None
         self.may_control = control and self._remote is not None
 
     def snapshot(self) -> Snapshot:
@@ -38,7 +41,7 @@ class AttachedSession:
             return self._files.snapshot()
         assert self._remote is not None  # one of the two is always there
         if self._remote.trouble and self._process_is_gone():
-            self._files = FollowSession(self._run)
+            self._files = _through_files(self._run)
         return self._remote.snapshot()
 
     def submit(self, command: Command) -> None:
@@ -84,3 +87,10 @@ class AttachedSession:
             return False
         self._looked_at = now
         return standing(self._run) is not Standing.LIVE
+
+
+def _through_files(run: RunDir) -> FollowSession:
+    # Imported late: the first frame over a socket does not need the journal's reader.
+    from bsmon.session.replay import FollowSession
+
+    return FollowSession(run)
