@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from bsmon.core.records import EventKind
 from tests import fakes, layer_fakes
 from tests.app.conftest import Driven, panel_text
 
@@ -29,3 +32,73 @@ async def test_without_a_followed_weight_the_norm_has_the_room(driven: Driven) -
         await pilot.pause()
         assert "weight [" not in panel_text(pilot, "gradients")
         assert "followed" not in panel_text(pilot, "statistics")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50)])
+async def test_the_advisor_alone_explains_a_question(driven: Driven, size: tuple[int, int]) -> None:
+    async with driven(fakes.FakeSession(fakes.with_advice()), size=size) as pilot:
+        await pilot.press("enter")
+        await pilot.pause()
+        assert "▸ Does it wait for data?" in panel_text(pilot, "advisor")  # the last on the path
+        assert "steadier" in panel_text(pilot, "advisor")
+        await pilot.press("up")
+        assert "▸ 2 Is training too slow?" in panel_text(pilot, "advisor")
+        await pilot.press(*["down"] * 9)
+        assert "▸ 5 Is memory the limit?" in panel_text(pilot, "advisor")
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "▸" not in panel_text(pilot, "advisor")
+
+
+async def test_arrows_mean_nothing_where_the_advisor_is_not_alone(driven: Driven) -> None:
+    async with driven(fakes.FakeSession(fakes.with_advice())) as pilot:
+        await pilot.press("down", "up", "up")
+        assert "▸" not in panel_text(pilot, "advisor")
+
+
+async def test_a_long_tree_is_shown_around_the_chosen_question(driven: Driven) -> None:
+    base = fakes.with_advice()
+    nodes = tuple(replace(base.advisor.tree[0], id=str(n), question=f"Question {n}?") for n in range(13))
+    session = fakes.FakeSession(replace(base, advisor=replace(base.advisor, tree=nodes)))
+    async with driven(session, size=(80, 24)) as pilot:
+        await pilot.press("4", *["up"] * 12)
+        assert "Question 0?" in panel_text(pilot, "advisor")
+        assert "Question 12?" not in panel_text(pilot, "advisor")
+        await pilot.press(*["down"] * 12)
+        assert "Question 0?" not in panel_text(pilot, "advisor")
+        assert panel_text(pilot, "advisor").count("Question 12?") == 2  # in the tree and in its explanation
+
+
+async def test_progress_a_second_by_batch_size(driven: Driven) -> None:
+    async with driven(fakes.FakeSession(layer_fakes.with_weight())) as pilot:
+        await pilot.press("4")
+        await pilot.pause()
+        shown = panel_text(pilot, "advisor")
+        line = next(line for line in shown.splitlines() if line.rstrip().endswith("knee"))
+        assert " 64 ━" in line  # t(B) = 2 ms + B / 16 ms, noise scale 214: best at sqrt(32 x 214) = 83
+        assert "from 2 sizes run" in shown
+
+
+async def test_without_two_sizes_no_progress_is_promised(driven: Driven) -> None:
+    async with driven(fakes.FakeSession(fakes.with_advice())) as pilot:
+        await pilot.press("4")
+        await pilot.pause()
+        assert "Progress a second" not in panel_text(pilot, "advisor")
+
+
+async def test_evaluations_in_a_row_take_one_line_and_all_of_them_alone(driven: Driven) -> None:
+    events = tuple(
+        fakes.event(n, f"validation loss 0.{n}" if n != 3 else "batch 16 -> 32", kind=kind)
+        for n, kind in enumerate(
+            [EventKind.EVALUATION, EventKind.EVALUATION, EventKind.BATCH] + [EventKind.EVALUATION] * 3, 1
+        )
+    )
+    async with driven(fakes.FakeSession(replace(fakes.training(), events=events))) as pilot:
+        shown = panel_text(pilot, "events")
+        assert [f"loss 0.{n}" in shown for n in (1, 2, 4, 5, 6)] == [False, True, False, False, True]
+        assert "batch 16 -> 32" in shown
+        await pilot.press("5")
+        await pilot.pause()
+        shown = panel_text(pilot, "events")
+        assert all(f"loss 0.{n}" in shown for n in (1, 2, 4, 5, 6))
+        assert shown.splitlines()[1].count(":") == 3  # the time of the day, and since the start

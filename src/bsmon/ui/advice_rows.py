@@ -6,7 +6,7 @@ from bsmon.core.advice import Action, Advice, Certainty, Prediction, Score
 from bsmon.core.text import clean
 from bsmon.ui import numbers
 from bsmon.ui.roles import BLANK, Role, Row
-from bsmon.ui.rows import joined, paragraph, row_width, shorten, spread
+from bsmon.ui.rows import joined, paragraph, row_width, rule, shorten, spread
 from bsmon.ui.view import View
 
 _CERTAINTY_ROLES = {Certainty.LOW: Role.WARNING, Certainty.MEDIUM: Role.INK, Certainty.HIGH: Role.GOOD}
@@ -20,9 +20,9 @@ def advice_rows(view: View, width: int) -> list[Row]:
     advice = advisor.advice
     if advice is None:
         why = "The advisor has not seen enough yet." if not view.state.ended else "No advice."
-        return [_title("Advice", "", width), *paragraph(why, width, Role.DIM)]
+        return [rule("Advice", "", width), *paragraph(why, width, Role.DIM)]
     title: Row = ((f"→ {clean(advice.title)}", Role.STRONG),)
-    rows: list[Row] = [_title("Advice", advice.source, width), spread(title, keys_row(view), width)]
+    rows: list[Row] = [rule("Advice", clean(advice.source), width), spread(title, keys_row(view), width)]
     rows += [((" " * 2, Role.INK), *row) for row in change_rows(advice, width - 2)]
     rows += paragraph(clean(advice.why), width, indent=2)
     rows.append(BLANK)
@@ -113,16 +113,6 @@ def keys_row(view: View) -> Row:
     if view.state.ended or advisor.advice is None or advisor.advice.action not in _CHANGES:
         return BLANK
     return (("a", Role.KEY), (" apply   ", Role.DIM), ("x", Role.KEY), (" not now", Role.DIM))
-
-
-def _title(text: str, right: str, width: int) -> Row:
-    shown = f" {clean(right)}" if right else ""
-    return (
-        ("── ", Role.RULE),
-        (text, Role.TITLE),
-        (" " + "─" * max(0, width - len(text) - len(shown) - 4), Role.RULE),
-        (shown, Role.DIM),
-    )
 
 
 def _entry(label: str, text: str, width: int, role: Role = Role.INK) -> list[Row]:

@@ -48,6 +48,9 @@ KEYS = (
     Key(Group.LOOK, "2", "2", "maximise('gradients')", "gradients alone"),
     Key(Group.LOOK, "3", "3", "maximise('hardware')", "memory and device alone"),
     Key(Group.LOOK, "4", "4", "maximise('advisor')", "advisor, with its reasons"),
+    Key(Group.LOOK, "enter", "enter", "explain", "why the advisor says it"),
+    Key(Group.LOOK, "up", "↑", "choose(-1)", "its question above"),
+    Key(Group.LOOK, "down", "↓", "choose(1)", "its question below"),
     Key(Group.LOOK, "5", "5", "maximise('events')", "all events"),
     Key(Group.LOOK, "g", "g", "maximise('layers')", "gradients of every layer"),
     Key(Group.LOOK, "o", "o", "maximise('log')", "what the program printed"),
@@ -64,6 +67,7 @@ HINTS = (
     ("+ -", "batch"),
     *((key.shown, key.hint) for shown in _HINTED for key in KEYS if key.shown == shown),
     ("1-5", "panel"),
+    ("enter", "why"),
     ("g", "layers"),
     ("o", "log"),
 )

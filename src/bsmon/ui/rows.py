@@ -67,6 +67,17 @@ def heading(key: int | str, title: str, facts: list[Row], width: int) -> Row:
     return fit((*left, ("─" * line, Role.RULE), *(((" ", Role.INK),) if shown else ()), *shown), width)
 
 
+def rule(title: str, right: str, width: int) -> Row:
+    """A heading inside a panel: title, rule, and a word at the right."""
+    shown = f" {right}" if right else ""
+    return (
+        ("── ", Role.RULE),
+        (title, Role.TITLE),
+        (" " + "─" * max(0, width - len(title) - len(shown) - 4), Role.RULE),
+        (shown, Role.DIM),
+    )
+
+
 def joined(parts: list[Row], width: int, gap: str = "   ") -> Row:
     """As many of the parts, in order, as fit into `width`."""
     runs: list[Run] = []

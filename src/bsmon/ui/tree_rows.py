@@ -26,19 +26,21 @@ class Detail(IntEnum):
     EXPLAINED = 3  # and the guidelines' reasons, for the path taken
 
 
-def tree_rows(tree: Sequence[TreeNode], width: int, height: int, *, first: str = "") -> list[Row]:
+def tree_rows(tree: Sequence[TreeNode], width: int, height: int, *, first: str = "", chosen: str = "") -> list[Row]:
     """All nodes from the top, each with as much detail as there is room for; nothing while there is no tree.
 
     `first` is the id of the node to detail before all others: the one that the recommendation comes from. At least
-    one row a node is made, so that the tree may be higher than `height`.
+    one row a node is made, so that the tree may be higher than `height`. `chosen` is the id of the node to point at.
     """
-    shown = [_node(node, place, width, Detail.ANSWER) for node, place in _placed(tree)]
+    shown = [_node(node, place, width, Detail.ANSWER) for node, place in _placed(tree, chosen)]
     left = height - sum(map(len, shown))
     order = sorted(
         range(len(tree)), key=lambda i: (tree[i].id != first, not tree[i].lit, tree[i].answer is not Answer.YES)
     )
-    places = _placed(tree)
-    for detail in (Detail.READINGS, Detail.VERDICT, Detail.EXPLAINED):
+    places = _placed(tree, chosen)
+    # A question that is pointed at is explained beside the tree.
+    details = (Detail.READINGS, Detail.VERDICT, *(() if chosen else (Detail.EXPLAINED,)))
+    for detail in details:
         for index in order:
             rows = _node(*places[index], width, detail)
             if len(rows) - len(shown[index]) <= left:
@@ -53,16 +55,17 @@ class _Place:
 
     label: str
     trunk: Run
+    is_chosen: bool
 
 
-def _placed(tree: Sequence[TreeNode]) -> list[tuple[TreeNode, _Place]]:
+def _placed(tree: Sequence[TreeNode], chosen: str) -> list[tuple[TreeNode, _Place]]:
     placed = []
     number = 0
     for index, node in enumerate(tree):
         number += node.depth == 0
         below = [later for later in tree[index + 1 :] if later.depth == 0]
         trunk = (" ", Role.RULE) if not below else ("│", Role.ACCENT if below[0].lit else Role.RULE)
-        placed.append((node, _Place(f"{number} " if node.depth == 0 else "", trunk)))
+        placed.append((node, _Place(f"{number} " if node.depth == 0 else "", trunk, node.id == chosen)))
     return placed
 
 
@@ -81,7 +84,7 @@ def folded_tree(tree: Sequence[TreeNode]) -> Row:
 
 def _node(node: TreeNode, place: _Place, width: int, detail: Detail) -> list[Row]:
     line = Role.ACCENT if node.lit else Role.RULE
-    sign = ("● " if node.lit else "○ ", line)
+    sign = ("▸ ", Role.KEY) if place.is_chosen else ("● " if node.lit else "○ ", line)
     lead: Row = (sign, (place.label, Role.KEY if node.lit else Role.DIM))
     below: Row = (place.trunk, ("   ", Role.RULE))
     if node.depth:

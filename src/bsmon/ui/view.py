@@ -15,6 +15,8 @@ class View:
     stopping: bool = False  # the person asked for the end and the run has not ended yet
     waited_s: int = 0  # whole seconds that the run has been starting
     log_scale: bool = False
+    maximised: str = ""  # the panel that stands alone
+    chosen: int | None = None  # index of the advisor's question that is to be explained; None: it chooses
     drawing_share: float | None = None  # of one core, spent on this screen
 
     @property
@@ -30,4 +32,4 @@ class View:
 
     def _own(self) -> tuple[object, ...]:
         # Not what drawing costs: that alone is no reason to draw.
-        return (self.stopping, self.waited_s, self.log_scale)
+        return (self.stopping, self.waited_s, self.log_scale, self.maximised, self.chosen)

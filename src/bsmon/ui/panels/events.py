@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from bsmon.core.records import Event, Level
+import time
+from collections.abc import Sequence
+
+from bsmon.core.records import Event, EventKind, Level
 from bsmon.core.text import clean
 from bsmon.ui import numbers
 from bsmon.ui.panels.panel import Panel
@@ -12,14 +15,16 @@ from bsmon.ui.view import View
 
 LEVEL_ROLES = {Level.INFO: Role.INK, Level.GOOD: Role.GOOD, Level.WARNING: Role.WARNING, Level.ERROR: Role.BAD}
 _MARGIN = 19
+_CLOCK = 10
 
 
 class Events(Panel):
     """When, at which step, what."""
 
     def rows(self, view: View, width: int, height: int) -> list[Row]:
-        """Heading and as many of the newest events as there is room for."""
-        events = view.snapshot.events
+        """Heading and as many of the newest events as there is room for; all kinds of them where it stands alone."""
+        is_alone = view.maximised == "events"
+        events = list(view.snapshot.events) if is_alone else without_runs(view.snapshot.events)
         if height == 1:
             return event_rows(events[-1], width, 1) if events else []
         rows: list[Row] = []
@@ -27,13 +32,26 @@ class Events(Panel):
             room = height - 1 - len(rows)
             if room <= 0:
                 break
-            rows = event_rows(event, width, min(2, room)) + rows
+            rows = event_rows(event, width, min(2, room), clock=is_alone) + rows
         return [heading(5, "Events", [], width), *(rows or [(("nothing yet", Role.DIM),)])]
 
 
-def event_rows(event: Event, width: int, lines: int) -> list[Row]:
-    """One event: time since the start, step, text; at most `lines` rows."""
+def without_runs(events: Sequence[Event]) -> list[Event]:
+    """Of evaluations that follow one another only the newest, so that they do not drive out all else."""
+    kept: list[Event] = []
+    for event in events:
+        if kept and event.kind is EventKind.EVALUATION and kept[-1].kind is EventKind.EVALUATION:
+            kept[-1] = event
+        else:
+            kept.append(event)
+    return kept
+
+
+def event_rows(event: Event, width: int, lines: int, *, clock: bool = False) -> list[Row]:
+    """One event: time since the start, step, text, at most `lines` rows; `clock`: the time of the day before it."""
     margin = f"{numbers.duration(event.time_s):>7}  {'step ' + numbers.compact(event.step) if event.step else '':<10}"
-    text = paragraph(clean(event.text), max(8, width - _MARGIN), LEVEL_ROLES[event.level], lines=lines)
-    blank = " " * _MARGIN
-    return [((margin if not index else blank, Role.DIM), *row) for index, row in enumerate(text)]
+    if clock:
+        margin = time.strftime("%H:%M:%S  ", time.localtime(event.clock)) + margin
+    cells = _MARGIN + (_CLOCK if clock else 0)
+    text = paragraph(clean(event.text), max(8, width - cells), LEVEL_ROLES[event.level], lines=lines)
+    return [((margin if not index else " " * cells, Role.DIM), *row) for index, row in enumerate(text)]

@@ -23,6 +23,7 @@ from bsmon.core.errors import NotApplicable
 from bsmon.core.records import Level
 from bsmon.core.snapshot import BatchState, RunState
 from bsmon.ui.keys import KEYS
+from bsmon.ui.panels.advisor import chosen_node
 from bsmon.ui.screens.run_frames import RunFrames
 
 if TYPE_CHECKING:
@@ -152,8 +153,23 @@ class RunScreen(RunFrames):
         """One panel alone, or all again when it stands alone already."""
         self._maximised = "" if self._maximised == panel else panel
         self._last_maximised = panel
+        self._chosen = None
         self._watch_layers()
         self._rearrange()
+        self.take_frame()
+
+    def action_explain(self) -> None:
+        """The advisor alone, with the reasons for what it recommends."""
+        if self._maximised != "advisor":
+            self.action_maximise("advisor")
+
+    def action_choose(self, by: int) -> None:
+        """The question of the advisor above or below; elsewhere there is nothing to choose."""
+        view = self._view
+        if self._maximised == "advisor" and view is not None and view.snapshot.advisor.tree:
+            last = len(view.snapshot.advisor.tree) - 1
+            self._chosen = min(max(0, chosen_node(view) + by), last)
+            self.take_frame()
 
     def action_maximise_last(self) -> None:
         """The last maximised panel, and back."""

@@ -58,6 +58,7 @@ class RunFrames(Screen[None]):
         self._events_seen: int | None = None
         self._leaving = False
         self._log_scale = False
+        self._chosen: int | None = None
         self._layers_watched = False
 
     @property
@@ -96,6 +97,8 @@ class RunFrames(Screen[None]):
             stopping=self._leaving,
             waited_s=int(time.monotonic() - self._began) if starting else 0,
             log_scale=self._log_scale,
+            maximised=self._maximised,
+            chosen=self._chosen,
             drawing_share=self._pace.share,
         )
         if not view.same(self._view):
