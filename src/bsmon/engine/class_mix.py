@@ -17,10 +17,13 @@ class ClassMixProbe:
     def __init__(self, labels: Tensor | None) -> None:
         self._labels = labels
 
-    def look(self, step: int, indices: Tensor) -> ClassMix | None:
-        """The mix of the update `step` made of these samples, shape (rows,); None when none is due."""
-        if self._labels is None or step % _EVERY_STEPS != 1:
-            return None
+    def is_due(self, step: int) -> bool:
+        """Whether the update `step` is to be looked at."""
+        return self._labels is not None and step % _EVERY_STEPS == 1
+
+    def look(self, step: int, indices: Tensor) -> ClassMix:
+        """The mix of the update `step` made of these samples, shape (rows,)."""
+        assert self._labels is not None, "see is_due"
         return ClassMix(step, len(indices), len(self._labels[indices].unique()))
 
 

@@ -98,6 +98,7 @@ class Commander:
 
     def announce_plan(self) -> None:
         """Tell the observer which plan and learning rate are in force."""
+        self._saver.state_changed()
         self._observer.batch(self._training.batch_state(can_undo=self._changes.can_undo))
 
     def judged(self, verdict: Verdict) -> None:
@@ -173,7 +174,7 @@ class Commander:
         if weights and before.state is not None:
             self.before_rewind()
             training.restore(before.state)
-            self._saver.rewound()
+            self._saver.state_changed()
             self._observer.rewound(training.step)
             why = f"{why}; weights, optimizer and samples are back at step {training.step:,}"
         self._probation.cancel()

@@ -12,6 +12,7 @@ from bsmon.engine.memory_model import ForecastModel
 from bsmon.engine.plan import batchnorm_note
 
 _LOOK_EVERY_STEPS = 100
+_MOST_WANTED = 16  # a viewer may ask for any number
 _ROOM_REGAINED = 1.25  # times the room at the failure: memory that others held has come free
 
 Room = Callable[[], int | None]
@@ -130,7 +131,8 @@ class MemoryGuard:
     def want(self, batch_sizes: Iterable[int]) -> None:
         """Somebody wants to know about these sizes."""
         known = {*self._forecasts, *self._wanted}
-        self._wanted += [size for size in batch_sizes if size not in known and size <= self._controls.bounds.largest]
+        wanted = [size for size in batch_sizes if size not in known and 1 <= size <= self._controls.bounds.largest]
+        self._wanted = [*self._wanted, *wanted][:_MOST_WANTED]
 
     def forecast_next(self) -> bool:
         """Predict one of the wanted sizes: one a step, so that a look at many sizes holds up no step for long."""

@@ -61,8 +61,8 @@ class Saver:
         self._writer.flush(_FINAL_WAIT_S)
         return self._store.load()
 
-    def rewound(self) -> None:
-        """Training has gone back: the same step may now be another state."""
+    def state_changed(self) -> None:
+        """Something other than an update changed the state (a batch change, going back): the same step is new."""
         self._saved_step = -1
 
     def _submit(self, step: int) -> None:

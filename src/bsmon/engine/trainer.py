@@ -142,9 +142,8 @@ class Trainer:
             self._watched_size = plan.batch_size
             self._watch.batch_size_changed()
         count = self._cursor.next_size(plan.batch_size)
-        mix = self._class_mix.look(training.step + 1, self._cursor.peek(count))
-        if mix is not None:
-            self._observer.measured(mix)
+        if self._class_mix.is_due(training.step + 1):
+            self._observer.measured(self._class_mix.look(training.step + 1, self._cursor.peek(count)))
         loaded = time.perf_counter()
         self._set_learning_rate()
         sizes = plan.micro_sizes(count)
@@ -206,7 +205,7 @@ class Trainer:
         except BadInput as error:
             raise OutOfMemoryForGoodError(f"memory ran out within the optimizer's step, and {error}") from error
         self._training.restore(loaded.state)
-        self._saver.rewound()
+        self._saver.state_changed()
         self._observer.rewound(self._training.step)
         self._commander.announce_plan()
         text = (

@@ -17,6 +17,11 @@ def cross_entropy(scores: Tensor, targets: Tensor, label_smoothing: float = 0.0)
     Shapes: scores (batch, classes) with targets (batch,); (batch, length, classes) with (batch, length);
     (batch, classes, ...) with (batch, ...); or class probabilities of the scores' own shape. Raises BadInput else.
     """
+    if targets.dim() == 1 and scores.dim() == 2 and targets.dtype is torch.int64:
+        # The usual case without the flattening below, which would be one more operator forward and backward.
+        if len(targets) != len(scores):
+            raise _misfit("cross-entropy needs a score for every class of every target", scores, targets)
+        return F.cross_entropy(scores, targets, label_smoothing=label_smoothing)
     if targets.shape == scores.shape and targets.is_floating_point():
         return F.cross_entropy(scores, targets, label_smoothing=label_smoothing)
     targets = targets.long()
