@@ -57,7 +57,21 @@ def assemble(parts: Parts, watch: Watch, timer: Timer, around: Surroundings) -> 
     wants_speed = parts.config.advisor.mode != "off"
     speed = SpeedProbe(training, updater, keeper, memory.largest_micro_batch) if wants_speed else None
     recovery = Recovery(updater, keeper, peaks, ran_out)
-    return Trainer(training, recovery, feed, commander, probation, memory, peaks, saver, speed, watch, timer, observer)
+    return Trainer(
+        training,
+        recovery,
+        feed,
+        commander,
+        probation,
+        memory,
+        peaks,
+        saver,
+        speed,
+        watch,
+        timer,
+        observer,
+        around.elapsed(),
+    )
 
 
 def make_controls(parts: Parts, around: Surroundings) -> Controls:

@@ -8,6 +8,7 @@ from bsmon.core.commands import (
     Command,
     Evaluate,
     Forecast,
+    LearningRateRule,
     Pause,
     Release,
     Resume,
@@ -170,7 +171,7 @@ class Commander:
 
     def _go_back(self, before: Undoable, *, weights: bool, why: str) -> None:
         training = self._training
-        asked_at = training.step
+        asked_at, old, old_rate = training.step, training.plan, training.learning_rate()
         if weights and before.state is not None:
             self.before_rewind()
             training.restore(before.state)
@@ -178,7 +179,8 @@ class Commander:
             self._observer.rewound(training.step)
             why = f"{why}; weights, optimizer and samples are back at step {training.step:,}"
         self._probation.cancel()
-        change = training.controls.go_back(before.plan, before.base_learning_rate)
+        training.controls.go_back(before.plan, before.base_learning_rate)
+        change = BatchChange(old, training.plan, old_rate, training.learning_rate(), LearningRateRule.UNCHANGED)
         self.announce_plan()
         self._event(
             EventKind.BATCH,

@@ -155,11 +155,9 @@ class Controls:
         self.largest_micro_batch = self.bounds.train_samples
         self.plan = self._plan(self.plan.batch_size)
 
-    def go_back(self, plan: BatchPlan, base_learning_rate: float) -> BatchChange:
+    def go_back(self, plan: BatchPlan, base_learning_rate: float) -> None:
         """Return to an earlier batch size and learning rate, in micro batches that fit by now."""
-        old, before = self.plan, self.base_learning_rate
         self.plan, self.base_learning_rate = self._plan(plan.batch_size), base_learning_rate
-        return BatchChange(old, self.plan, before, base_learning_rate, LearningRateRule.UNCHANGED)
 
     def state(self) -> dict[str, object]:
         """What `restore` needs."""

@@ -29,6 +29,7 @@ class Surroundings:
     scale: LearningRateScaling
     make_watch: Callable[[Parts], tuple[Watch, Timer]]  # whatever looks at the updates, once the parts are built
     checkpoints: Path  # a folder that is there
+    elapsed: Callable[[], float] = lambda: 0.0  # seconds since the run began, its start and earlier parts included
     resume: bool = False  # go on from the newest checkpoint there
     changes: Changes = field(default_factory=dict)  # of the config, since the run that is resumed
     script: Sequence[Scripted] = ()  # interventions of another run, to be made again

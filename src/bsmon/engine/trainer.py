@@ -56,6 +56,7 @@ class Trainer:
         watch: Watch,
         timer: Timer,
         observer: Observer,
+        elapsed_s: float = 0.0,
     ) -> None:
         self._training = training
         self._config = training.parts.config
@@ -76,7 +77,8 @@ class Trainer:
         commander.before_rewind = self._reporter.finish
         self._loss_was_finite = True
         self._learning_rate = 0.0
-        self._began = self._step_began = time.perf_counter()
+        self._step_began = time.perf_counter()
+        self._began = self._step_began - elapsed_s
         self._evaluator = Evaluator(training.parts)
         self._class_mix = ClassMixProbe(training.parts.data.labels)
 

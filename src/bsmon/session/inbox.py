@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bsmon.core.gradients import Measurement
@@ -37,7 +37,9 @@ class Fitted:
 class Inbox:
     """Implements `core.ports.Observer`. Every method costs an append; none waits, none raises."""
 
-    def __init__(self) -> None:
+    def __init__(self, elapsed: Callable[[], float] = lambda: 0.0) -> None:
+        """`elapsed`: seconds since the run began."""
+        self.elapsed = elapsed
         self._queue: deque[Happening | Fitted] = deque()
         self._urgent = threading.Event()
 

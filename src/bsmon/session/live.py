@@ -66,7 +66,7 @@ class LiveSession:
         self._config = config
         self._train = train
         self._make_sampler = make_sampler
-        self._inbox = Inbox()
+        self._inbox = Inbox(lambda: self._clock().time_s)
         self._mailbox = CommandMailbox()
         self._journal = journal
         self._clock = RunClock()

@@ -41,6 +41,7 @@ class Training:
             scale=desk.scale,
             make_watch=lambda parts: _instruments(config, parts, observer),
             checkpoints=self.checkpoints,
+            elapsed=observer.elapsed,
             resume=self.resume,
             changes=self.changes,
             script=self.script,
