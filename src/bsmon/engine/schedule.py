@@ -19,17 +19,12 @@ class LearningRateSchedule:
     epoch_samples: int
     total_samples: int
 
-    @property
-    def is_constant(self) -> bool:
-        """Whether the factor is 1 throughout, so that nothing needs setting at each step."""
-        return self.settings.name == "constant" and self.settings.warmup_epochs == 0
-
     def factor(self, samples: int) -> float:
         """The factor for the update that begins after `samples` samples; in [0, 1]."""
         warmup = self.settings.warmup_epochs * self.epoch_samples
         if samples < warmup:
             # One sample ahead, so that the very first update has a learning rate above 0.
-            return (samples + 1) / warmup
+            return min(1.0, (samples + 1) / warmup)
         return self._shape(samples - warmup, max(1.0, self.total_samples - warmup))
 
     def _shape(self, samples: float, total: float) -> float:
