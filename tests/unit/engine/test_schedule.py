@@ -62,11 +62,6 @@ def test_courses(settings: Schedule, at: int, factor: float) -> None:
     assert LearningRateSchedule(settings, 100, 1000).factor(at) == pytest.approx(factor)
 
 
-@pytest.mark.parametrize(("settings", "constant"), [(Schedule(), True), (Schedule(warmup_epochs=0.1), False)])
-def test_only_a_course_without_warm_up_is_constant(settings: Schedule, constant: bool) -> None:
-    assert LearningRateSchedule(settings, 10, 100).is_constant is constant
-
-
 @pytest.mark.parametrize(
     "schedule",
     [
