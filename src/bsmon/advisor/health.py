@@ -17,7 +17,7 @@ class Health:
     oscillating: bool | None = None  # rises again and again by more than chance and 10 %
     lost_progress: bool | None = None  # a quarter of what was gained is gone, or above the starting loss
     barely_moving: bool | None = None
-    overfitting: bool | None = None  # validation loss rises while the training loss does not
+    overfitting: bool | None = None  # validation loss rises while the training loss falls
     spikes: int = 0  # since the run began
     times_start: float | None = None  # recent loss over the starting loss
     rises: int | None = None  # of the last ten blocks that rose beyond chance

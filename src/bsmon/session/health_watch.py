@@ -89,7 +89,7 @@ def _signs(health: Health) -> Iterator[_Sign]:
     if health.overfitting:
         rise = health.validation_rise
         by = "" if rise is None else f" by {100 * rise:.0f} %"
-        text = f"overfitting: the validation loss is above its best{by} and rises, the training loss does not"
+        text = f"overfitting: the validation loss is above its best{by} and rises, the training loss falls"
         yield _Sign("overfitting", Level.WARNING, text, {"validation_rise": rise})
 
 

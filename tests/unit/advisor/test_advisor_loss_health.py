@@ -110,6 +110,21 @@ def test_a_run_that_recovers_after_a_restart_is_not_flagged() -> None:
     assert verdicts == {False: True, True: False}
 
 
+@pytest.mark.parametrize("batch_size", [4, 16])
+def test_noise_about_a_plateau_is_no_lost_progress(batch_size: int) -> None:
+    """Labels that are partly wrong: most is gained in the first block, single losses scatter by 150 %, 30 seeds."""
+    flagged = 0
+    for seed in range(30):
+        chance, health, ever = random.Random(seed), LossHealth(), False
+        shape = batch_size / 1.5**2
+        for step in range(1200):
+            level = 0.45 + 0.85 * math.exp(-step * batch_size / 100)
+            health.step(level * chance.gammavariate(shape, 1 / shape), batch_size)
+            ever = ever or (step % 10 == 0 and bool(health.health().lost_progress))
+        flagged += ever
+    assert flagged == 0
+
+
 def test_above_the_start_for_good() -> None:
     chance, health = random.Random(0), LossHealth()
     feed(health, [2.0 * chance.gauss(1, 0.02), *still(chance, 200, mean=2.6)], 32)
@@ -206,6 +221,8 @@ def test_skewed_losses_do_not_count_as_spikes() -> None:
         ([1, 0.8, 0.6, 0.5, *[0.5 + 0.05 * i for i in range(1, 12)]], [1 - 0.05 * i for i in range(15)], True),
         # Both rise: something else is wrong.
         ([1, 0.8, 0.6, 0.5, *[0.5 + 0.05 * i for i in range(1, 12)]], [0.2 + 0.05 * i for i in range(15)], False),
+        # A training loss that stays where it was: the weights wander.
+        ([1, 0.8, 0.6, 0.5, *[0.5 + 0.05 * i for i in range(1, 12)]], [1, 0.8, 0.6, 0.5, *[0.48] * 11], False),
         # A plateau is no rise.
         ([1, 0.8, 0.6, 0.5, *[0.505 for _ in range(11)]], [1 - 0.05 * i for i in range(15)], False),
     ],
@@ -223,7 +240,7 @@ def flagged_plateaus(noise: float, runs: int = 100) -> int:
     for seed in range(runs):
         watched, chance, ever = Overfitting(), random.Random(seed), False
         for number in range(60):
-            watched.add(0.5 + 0.5 * math.exp(-number / 5) + chance.gauss(0, noise * 0.5), 0.4)
+            watched.add(0.5 + 0.5 * math.exp(-number / 5) + chance.gauss(0, noise * 0.5), 0.4 * 0.9**number)
             ever = ever or bool(watched.verdict()[0])
         flagged += ever
     return flagged
@@ -231,8 +248,8 @@ def flagged_plateaus(noise: float, runs: int = 100) -> int:
 
 def test_noisy_plateaus_are_seldom_overfitting() -> None:
     assert flagged_plateaus(noise=0.01) == 0
-    # 60 looks at one run: some false alarms are left, 6 % of the runs where evaluations scatter by 4 %.
-    assert flagged_plateaus(noise=0.04) <= 10
+    # 60 looks at one run: some false alarms may be left where evaluations scatter by 4 %.
+    assert flagged_plateaus(noise=0.04) <= 3
 
 
 def test_overfitting_through_the_health_of_the_loss() -> None:
