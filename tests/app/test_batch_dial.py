@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from bsmon.core.advice import AdvisorView, NoiseScale
 from bsmon.core.commands import Command, LearningRateRule, SetBatchSize, SetMicroBatchSize
 from bsmon.core.snapshot import MeasuredSize, MemoryForecast, Snapshot
 from bsmon.ui.screens.batch_size import BatchSizeScreen
@@ -104,6 +105,14 @@ async def test_what_does_not_fit_in_one_pass(
         await pilot.press("b")
         await pilot.pause()
         assert words in line_of(screen_text(pilot), "64 ")
+
+
+async def test_a_lower_bound_of_the_noise_scale_bounds_the_worth(driven: Driven) -> None:
+    session = fakes.FakeSession(replace(fakes.training(), advisor=AdvisorView(noise_scale=NoiseScale(low=192.0))))
+    async with driven(session, size=(80, 24)) as pilot:
+        await pilot.press("b", "6", "4")
+        await pilot.pause()
+        assert "≥0.75" in line_of(screen_text(pilot), "64 ")  # 192 / (192 + 64)
 
 
 async def test_unknown_is_not_zero(driven: Driven) -> None:

@@ -61,9 +61,10 @@ def time_rows(shares: Mapping[str, float], width: int, *, tall: bool) -> list[Ro
     if tall:
         rest = ((" " * LABEL, Role.INK), *joined(legend, room, "  "))
         return [(*label("step"), *stacked_bar(parts, total, room)), rest]
+    by_size = [entry for _, entry in sorted(zip(parts, legend, strict=True), key=lambda pair: -pair[0].size)]
     cells = min(24, max(8, width // 6))
     return [
-        (*label("step"), *stacked_bar(parts, total, cells), *joined([(("  ", Role.INK),), *legend], room - cells, " "))
+        (*label("step"), *stacked_bar(parts, total, cells), *joined([(("  ", Role.INK),), *by_size], room - cells, " "))
     ]
 
 

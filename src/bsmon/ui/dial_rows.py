@@ -65,7 +65,8 @@ def _cells(preview: Preview, *, is_chosen: bool) -> Row:
     speed = numbers.compact(preview.samples_per_second)
     if preview.samples_per_second is not None and not preview.is_measured:
         speed = f"~{speed}"
-    worth = numbers.UNKNOWN if preview.efficiency is None else f"{preview.efficiency:.2f}"
+    sign = "≥" if preview.is_at_least else ""
+    worth = numbers.UNKNOWN if preview.efficiency is None else f"{sign}{preview.efficiency:.2f}"
     cells: tuple[Row, ...] = (
         ((numbers.count(preview.batch_size), size_role),),
         _updates(preview),

@@ -32,6 +32,7 @@ class Preview:
     samples_per_second: float | None
     is_measured: bool  # the speed; else it is predicted
     efficiency: float | None
+    is_at_least: bool  # the efficiency: only a lower bound of the noise scale is known
 
 
 def parse_batch_size(text: str, snapshot: Snapshot) -> int:
@@ -88,7 +89,8 @@ def previews(sizes: list[int], batch: BatchState, snapshot: Snapshot) -> list[Pr
 
 
 def _preview(size: int, *, batch: BatchState, snapshot: Snapshot, line: StepTime | None) -> Preview:
-    samples, noise = snapshot.run.train_samples, snapshot.advisor.noise_scale.value
+    samples, noise = snapshot.run.train_samples, snapshot.advisor.noise_scale
+    known = noise.low if noise.value is None else noise.value
     fits, passes_of, peak = _memory(size, batch, snapshot)
     speed, is_measured = _speed(size, batch, snapshot, line)
     return Preview(
@@ -101,7 +103,8 @@ def _preview(size: int, *, batch: BatchState, snapshot: Snapshot, line: StepTime
         peak_bytes=peak,
         samples_per_second=speed,
         is_measured=is_measured,
-        efficiency=None if noise is None else statistical_efficiency(size, noise),
+        efficiency=None if known is None else statistical_efficiency(size, known),
+        is_at_least=noise.value is None,
     )
 
 

@@ -14,7 +14,7 @@ from bsmon.ui.rows import heading, paragraph
 from bsmon.ui.view import View
 
 LEVEL_ROLES = {Level.INFO: Role.INK, Level.GOOD: Role.GOOD, Level.WARNING: Role.WARNING, Level.ERROR: Role.BAD}
-_MARGIN = 19
+_MARGIN = 20
 _CLOCK = 10
 
 
@@ -49,7 +49,7 @@ def without_runs(events: Sequence[Event]) -> list[Event]:
 
 def event_rows(event: Event, width: int, lines: int, *, clock: bool = False) -> list[Row]:
     """One event: time since the start, step, text, at most `lines` rows; `clock`: the time of the day before it."""
-    margin = f"{numbers.duration(event.time_s):>7}  {'step ' + numbers.compact(event.step) if event.step else '':<10}"
+    margin = f"{numbers.duration(event.time_s):>7}  {'step ' + numbers.compact(event.step) if event.step else '':<11}"
     if clock:
         margin = time.strftime("%H:%M:%S  ", time.localtime(event.clock)) + margin
     cells = _MARGIN + (_CLOCK if clock else 0)
