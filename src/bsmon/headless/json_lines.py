@@ -4,9 +4,10 @@ Every object has "type". null is unknown, or not a finite number; `*_s` is secon
 control characters.
 
 - "step", one an interval: state, waiting_for, elapsed_s, eta_s, epoch, epochs, step, samples, total_samples, loss,
-  loss_smoothed, validation_loss, validation_accuracy (0..1), grad_norm, noise_scale, learning_rate, batch_size,
-  micro_batch_size, gradient_accumulation_steps, samples_per_second, data_wait_share (0..1), rss_bytes,
-  gpu_memory_used_bytes, torch_peak_bytes, advice
+  loss_smoothed, validation_loss, validation_accuracy (0..1), grad_norm, noise_scale, noise_scale_low and
+  noise_scale_high (90 % interval; low alone is "at least"), learning_rate, batch_size, micro_batch_size,
+  gradient_accumulation_steps, samples_per_second, data_wait_share (0..1), rss_bytes, gpu_memory_used_bytes,
+  torch_peak_bytes, advice
 - "run", once, when the task is built: the fields of `bsmon.core.snapshot.RunInfo`
 - "event", as it happens: number (from 1, without gaps), kind, level, text, step, elapsed_s, clock (since 1970), data
 - "missed": count, the events before the next one that were too many to be kept
@@ -42,7 +43,7 @@ class JsonLines:
         progress = snapshot.progress
         gpu = own_gpu(snapshot)
         torch = snapshot.hardware.torch if snapshot.hardware else None
-        advice = snapshot.advisor.advice
+        advice, noise = snapshot.advisor.advice, snapshot.advisor.noise_scale
         return _line(
             "step",
             {
@@ -57,7 +58,9 @@ class JsonLines:
                 "total_samples": progress.total_samples,
                 **_results(snapshot),
                 "grad_norm": snapshot.gradients.norm if snapshot.gradients else None,
-                "noise_scale": snapshot.advisor.noise_scale.value,
+                "noise_scale": noise.value,
+                "noise_scale_low": noise.low,
+                "noise_scale_high": noise.high,
                 **_batch(snapshot),
                 "samples_per_second": progress.samples_per_second,
                 "data_wait_share": progress.data_wait_share,
