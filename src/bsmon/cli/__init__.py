@@ -14,6 +14,7 @@ from bsmon import __version__
 from bsmon.cli.attach import attach
 from bsmon.cli.check import check
 from bsmon.cli.doctor import doctor
+from bsmon.cli.ending import EXIT_BAD_INPUT, EXIT_INTERRUPTED, clean_lines
 from bsmon.cli.export import export
 from bsmon.cli.init import init
 from bsmon.cli.log import log
@@ -24,11 +25,8 @@ from bsmon.cli.runs import runs
 from bsmon.cli.show import show
 from bsmon.cli.stop import stop
 from bsmon.cli.sweep import sweep
-from bsmon.cli.train import clean_lines, train
+from bsmon.cli.train import train
 from bsmon.core.errors import BadInput
-
-EXIT_BAD_INPUT = 2
-EXIT_INTERRUPTED = 130
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

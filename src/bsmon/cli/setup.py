@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from bsmon.cli.train import NEWEST
 from bsmon.config.compare import differences
 from bsmon.config.load import load, parse
 from bsmon.config.schema import Config
@@ -20,8 +21,6 @@ from bsmon.store.run_dir import RunDir, clean_name
 from bsmon.store.runs import RUNS, Standing, find_run, standing
 from bsmon.store.script import read_script
 from bsmon.ui.themes import choose_theme
-
-NEWEST = "newest"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bsmon.cli.train import EXIT_FAILED, clean_lines
+from bsmon.cli.ending import EXIT_FAILED, clean_lines
 from bsmon.core.errors import BadInput
 
 if TYPE_CHECKING:
