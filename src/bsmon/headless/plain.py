@@ -34,7 +34,7 @@ class PlainLines:
         progress = snapshot.progress
         state = f"{_time(progress.elapsed_s)} {snapshot.state}"
         if snapshot.state is RunState.STARTING:
-            return _joined(f"{state}: {snapshot.waiting_for or 'not ready yet'}")
+            return _joined(f"{state}: {snapshot.waiting_for}" if snapshot.waiting_for else state)
         return _joined(
             f"{state}: {snapshot.waiting_for}" if snapshot.waiting_for else state,
             f"epoch {_of(progress.epoch, snapshot.run.epochs)}",
