@@ -11,13 +11,15 @@ from bsmon.core.records import EventKind, Level
 from bsmon.core.snapshot import Mark, RunState, Snapshot
 from bsmon.ui.app import BsmonApp
 from bsmon.ui.themes import load_theme
-from tests import fakes
+from tests import fakes, layer_fakes
 
 SCENES = {
     "starting": fakes.starting,
     "training": fakes.training,
     "advice": fakes.with_advice,
     "gpu": fakes.on_gpu,
+    "gpus": layer_fakes.on_gpus,
+    "weight": layer_fakes.with_weight,
     "finished": fakes.finished,
     "failed": fakes.failed,
 }

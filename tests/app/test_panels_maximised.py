@@ -8,7 +8,7 @@ import pytest
 
 from bsmon.core.records import EventKind
 from tests import fakes, layer_fakes
-from tests.app.conftest import Driven, panel_text
+from tests.app.conftest import Driven, panel_text, screen_text
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50)])
@@ -102,3 +102,29 @@ async def test_evaluations_in_a_row_take_one_line_and_all_of_them_alone(driven: 
         shown = panel_text(pilot, "events")
         assert all(f"loss 0.{n}" in shown for n in (1, 2, 4, 5, 6))
         assert shown.splitlines()[1].count(":") == 3  # the time of the day, and since the start
+
+
+@pytest.mark.parametrize("key", ["2", "3", "4", "g"])
+async def test_hostile_names_reach_no_terminal(driven: Driven, key: str) -> None:
+    base = layer_fakes.on_gpus()
+    weight, hardware = layer_fakes.with_weight(), base.hardware
+    assert weight.probed_weight is not None
+    assert hardware is not None
+    bad = "\x1b]52;c;AAAA\x07\x1b[2J[bold]\n"
+    gpus = tuple(replace(gpu, name=bad, reasons={"power_w": bad, "gpu": bad}) for gpu in hardware.gpus)
+    layers = tuple(replace(layer, name=bad) for layer in layer_fakes.LAYERS.layers)
+    nodes = tuple(replace(node, question=bad, explanation=bad, source=bad) for node in base.advisor.tree)
+    snapshot = replace(
+        base,
+        series=weight.series,
+        probed_weight=replace(weight.probed_weight, name=bad),
+        hardware=replace(hardware, gpus=gpus),
+        layers=replace(layer_fakes.LAYERS, layers=layers),
+        advisor=replace(base.advisor, tree=nodes),
+    )
+    async with driven(fakes.FakeSession(snapshot)) as pilot:
+        await pilot.press(key)
+        await pilot.pause()
+        shown = screen_text(pilot)
+        assert "]52;c" in shown
+        assert not any(character in shown for character in "\x1b\x07")

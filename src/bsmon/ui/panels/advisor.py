@@ -29,10 +29,10 @@ class Advisor(Panel):
     def rows(self, view: View, width: int, height: int) -> list[Row]:
         """Heading, tree, recommendation; made anew only when the advisor has said something new."""
         advisor = view.snapshot.advisor
-        key = (width, height, view.state.ended, view.maximised, view.chosen, view.snapshot.sizes)
+        is_alone = view.maximised == "advisor" and bool(advisor.tree) and height >= _FOLDED_BELOW
+        key = (width, height, view.state.ended, is_alone, view.chosen, view.snapshot.sizes if is_alone else ())
         if self._made is not None and self._made[0] is advisor and self._made[1] == key:
             return self._made[2]
-        is_alone = view.maximised == "advisor" and bool(advisor.tree) and height >= _FOLDED_BELOW
         rows = _alone(view, width, height) if is_alone else _rows(view, width, height)
         self._made = (advisor, key, rows)
         return rows

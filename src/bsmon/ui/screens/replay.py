@@ -124,6 +124,9 @@ class ReplayScreen(RunScreen):
         self.tell("This is a recording: nothing of the run can be changed.", Level.WARNING)
         return False
 
+    def _watch_layers(self, *, closing: bool = False) -> None:
+        """Nothing more can be measured: what was, is shown."""
+
     def action_quit(self) -> None:
         """Leave at once: there is no training to end."""
         self.app.exit()
