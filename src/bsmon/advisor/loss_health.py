@@ -207,13 +207,11 @@ class LossHealth:
         if start is None or start <= 0 or len(self._recent) < ABOVE_START_BLOCKS or self._first is None:
             return False
         last = join(self._recent)
-        # The spread of single losses is taken from the first block: the start alone may be one step long.
-        error = math.hypot(last.standard_error or 0.0, self._start_error())
+        # The start alone may be one step long, so the spread of single losses is taken from blocks: the calmer of the
+        # first and the last, because a first block in which the loss shot up says nothing of its first steps.
+        spread = min(self._first.deviation or 0.0, last.deviation or 0.0)
+        error = math.hypot(last.standard_error or 0.0, spread / math.sqrt(max(1, self._start.moments.count)))
         return last.mean - ABOVE_START_FACTOR * start > ABOVE_START_Z * error
-
-    def _start_error(self) -> float:
-        deviation = self._first.deviation if self._first is not None else None
-        return (deviation or 0.0) / math.sqrt(max(1, self._start.moments.count))
 
     def _lost_progress(self) -> bool | None:
         if self._first is None:

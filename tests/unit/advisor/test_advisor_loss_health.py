@@ -131,6 +131,13 @@ def test_above_the_start_for_good() -> None:
     assert health.health().lost_progress is True
 
 
+def test_above_the_start_after_it_shot_up_at_once() -> None:
+    """A rate that is far too high: the first updates throw the loss up, then it stays above what it began with."""
+    chance, health = random.Random(0), LossHealth()
+    feed(health, [2.3, 90.0, 60.0, 30.0, 10.0, *still(chance, 200, mean=2.9)], 32)
+    assert health.health().lost_progress is True
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_barely_moving(seed: int) -> None:
     health = LossHealth()
