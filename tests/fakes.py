@@ -19,7 +19,7 @@ from bsmon.core.advice import (
     Score,
     TreeNode,
 )
-from bsmon.core.commands import Command, ScaleBatchSize, SetBatchSize
+from bsmon.core.commands import Command, Forecast, ScaleBatchSize, SetBatchSize
 from bsmon.core.records import (
     Evaluation,
     Event,
@@ -49,16 +49,23 @@ NO_GPU = "No GPU: the NVIDIA driver's library is not here"
 
 
 class FakeSession:
-    """Answers with the snapshot it was given; keeps what was submitted. Notes a pending size as a real one does."""
+    """Answers with the snapshot it was given; keeps what was submitted. Notes a pending size as a real one does.
+
+    Forecasts are asked for by the screen, not by a key: they are kept apart, in `forecasts`.
+    """
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.current = snapshot
         self.submitted: list[Command] = []
+        self.forecasts: list[Forecast] = []
 
     def snapshot(self) -> Snapshot:
         return self.current
 
     def submit(self, command: Command) -> None:
+        if isinstance(command, Forecast):
+            self.forecasts.append(command)
+            return
         self.submitted.append(command)
         batch = self.current.batch
         if batch is None:

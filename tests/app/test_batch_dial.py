@@ -173,3 +173,13 @@ async def test_the_micro_batch(driven: Driven, scene: Snapshot, keys: list[str],
     async with driven(session, size=(80, 24)) as pilot:
         await pilot.press("b", *keys)
         assert session.submitted == commands
+
+
+async def test_opening_asks_for_the_memory_of_the_sizes_shown(driven: Driven) -> None:
+    session = fakes.FakeSession(fakes.training())
+    async with driven(session) as pilot:
+        await pilot.press("b")
+        await pilot.pause()
+    (asked,) = session.forecasts
+    assert 32 in asked.batch_sizes
+    assert session.submitted == []

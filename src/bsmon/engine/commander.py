@@ -221,9 +221,12 @@ class Commander:
 def in_words(change: BatchChange) -> str:
     """A change in one line, for the event."""
     old, new = change.old, change.new
-    parts = [f"batch size {old.batch_size:,} -> {new.batch_size:,}"]
-    if new.gradient_accumulation_steps > 1 or old.batch_size == new.batch_size:
-        parts.append(f"micro batch {new.micro_batch_size:,} x {new.gradient_accumulation_steps}")
+    micro = f"micro batch {new.micro_batch_size:,} x {new.gradient_accumulation_steps}"
+    if old.batch_size == new.batch_size:
+        parts = [f"{micro} (batch size {new.batch_size:,})"]
+    else:
+        parts = [f"batch size {old.batch_size:,} -> {new.batch_size:,}"]
+        parts += [micro] if new.gradient_accumulation_steps > 1 else []
     if change.learning_rate != change.old_learning_rate:
         rate = f"learning rate {change.old_learning_rate:.3g} -> {change.learning_rate:.3g}"
         parts.append(rate if change.rule.value == "unchanged" else f"{rate} ({change.rule.value})")

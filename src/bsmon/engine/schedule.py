@@ -21,6 +21,8 @@ class LearningRateSchedule:
 
     def factor(self, samples: int) -> float:
         """The factor for the update that begins after `samples` samples; in [0, 1]."""
+        if self.settings.name == "constant" and not self.settings.warmup_epochs:
+            return 1.0
         warmup = self.settings.warmup_epochs * self.epoch_samples
         if samples < warmup:
             # One sample ahead, so that the very first update has a learning rate above 0.

@@ -98,6 +98,7 @@ class Trainer:
                 self._timer.mark("data_wait")
                 micro_batches = self._feed.take(self._cursor, self._training.plan)
                 if not micro_batches:
+                    self._timer.end_step()  # what comes now is no wait for data
                     self._end_epoch()
                     continue
                 self._update(micro_batches)

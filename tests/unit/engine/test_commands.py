@@ -41,7 +41,7 @@ def said(tmp_path: Path, *commands: Command, kind: EventKind) -> Said:
     [
         (SetBatchSize(8), EventKind.BATCH, "batch size 4 -> 8, micro batch 4 x 2, learning rate 0.01 -> 0.02 (linear)"),
         (ScaleBatchSize(0.5), EventKind.BATCH, "batch size 4 -> 2, learning rate 0.01 -> 0.005 (linear)"),
-        (SetMicroBatchSize(2), EventKind.BATCH, "batch size 4 -> 4, micro batch 2 x 2"),
+        (SetMicroBatchSize(2), EventKind.BATCH, "micro batch 2 x 2 (batch size 4)"),
         (SetLearningRate(0.5), EventKind.LEARNING_RATE, "learning rate 0.01 -> 0.5"),
         (Stop(), EventKind.RUN, "stopping now"),
         (Stop(after_epoch=True), EventKind.RUN, "stopping at the end of this epoch"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -9,7 +10,7 @@ from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 
-from bsmon.core.commands import Command, LearningRateRule, SetBatchSize, SetMicroBatchSize
+from bsmon.core.commands import Command, Forecast, LearningRateRule, SetBatchSize, SetMicroBatchSize
 from bsmon.core.errors import NotApplicable
 from bsmon.core.ports import Session
 from bsmon.core.snapshot import BatchState, Snapshot
@@ -47,6 +48,13 @@ class BatchSizeScreen(Dialog[tuple[Command, ...]]):
         batch = session.snapshot().batch
         run_rule = batch.learning_rate_rule if batch is not None else "auto"
         self._rule = next((rule for rule in RULES if rule.value == run_rule), LearningRateRule.AUTO)
+
+    def on_mount(self) -> None:
+        """Ask for the memory of the sizes in the table; the answers come one a step."""
+        snapshot = self._session.snapshot()
+        if snapshot.batch is not None:
+            with contextlib.suppress(NotApplicable):  # a viewer may look, and sees what is known
+                self._session.submit(Forecast(tuple(sizes_around(snapshot.batch, snapshot))))
 
     # --- keys
 
