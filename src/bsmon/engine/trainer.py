@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Sequence
@@ -105,9 +106,17 @@ class Trainer:
                 self._evaluate_if_due()
                 self._saver.save_if_due(self._training.step)
             return self._end()
+        except BaseException:
+            self._report_what_was_made()
+            raise
         finally:
             self._feed.close()
             self._saver.close(self._training.step)
+
+    def _report_what_was_made(self) -> None:
+        """The steps before a failure, as far as they can still be read: after an error of the GPU nothing can."""
+        with contextlib.suppress(RuntimeError):
+            self._reporter.finish()
 
     def _obey(self) -> None:
         # First the verdict on the last change, then commands: a new change must not be judged by the old one's steps.
