@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Sequence
 
-from bsmon.core.errors import BadInput, RunCannotGoOnError
+from bsmon.core.errors import BadInput
 from bsmon.core.ports import Observer
 from bsmon.core.records import EventKind, Level, Step
 from bsmon.core.snapshot import RunState
@@ -17,6 +17,7 @@ from bsmon.engine.commander import Commander
 from bsmon.engine.evaluator import Evaluator
 from bsmon.engine.feed import Feed
 from bsmon.engine.memory_guard import MemoryGuard
+from bsmon.engine.mishaps import HOW_TO_GO_ON, NonFiniteLossError, short_batch_note
 from bsmon.engine.peaks import Peaks
 from bsmon.engine.plan import BatchPlan
 from bsmon.engine.probation import Probation
@@ -27,17 +28,7 @@ from bsmon.engine.speed_probe import SpeedProbe
 from bsmon.engine.training import Training
 from bsmon.engine.watch import Timer, Watch
 
-HOW_TO_GO_ON = (
-    'A smaller model, [run] precision = "bf16" or a larger [memory] budget helps; the weights are saved, '
-    "--resume goes on from them."
-)
-
-
 _WORTH_SAYING_S = 0.3
-
-
-class NonFiniteLossError(RunCannotGoOnError):
-    """The loss is no number any more, and the config asks to stop then."""
 
 
 class Trainer:
@@ -293,11 +284,3 @@ class Trainer:
         self._step_began = time.perf_counter()
         if result is not None:
             self._observer.evaluation(result)
-
-
-def short_batch_note(count: int, batch_size: int) -> str:
-    """What a person may not think of when their model fails on one batch of many (guidelines C, part 10)."""
-    return (
-        f"bsmon: this was the epoch's last batch, with {count} samples instead of {batch_size}; "
-        "[train] drop_last = true leaves it out."
-    )

@@ -1,0 +1,22 @@
+"""What a person is told when a training cannot go on, beyond the error itself."""
+
+from __future__ import annotations
+
+from bsmon.core.errors import RunCannotGoOnError
+
+HOW_TO_GO_ON = (
+    'A smaller model, [run] precision = "bf16" or a larger [memory] budget helps; the weights are saved, '
+    "--resume goes on from them."
+)
+
+
+class NonFiniteLossError(RunCannotGoOnError):
+    """The loss is no number any more, and the config asks to stop then."""
+
+
+def short_batch_note(count: int, batch_size: int) -> str:
+    """What a person may not think of when their model fails on one batch of many (guidelines C, part 10)."""
+    return (
+        f"bsmon: this was the epoch's last batch, with {count} samples instead of {batch_size}; "
+        "[train] drop_last = true leaves it out."
+    )
