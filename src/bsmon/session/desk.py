@@ -10,6 +10,7 @@ from bsmon.config.schema import Config
 from bsmon.core.advice import Action, Advice, AdvisorView
 from bsmon.core.commands import Command, LearningRateRule, SetBatchSize, SetLearningRate, SetMicroBatchSize, Source
 from bsmon.session.evidence import gather, limits
+from bsmon.session.loss_slope import LossSlope, relative_progress
 from bsmon.session.record import RunRecord
 
 # A change has settled, and can be held against its prediction, after the engine's probation of 50 steps.
@@ -26,12 +27,15 @@ class AdvisorDesk:
         self._advisor = Advisor()
         self._view = AdvisorView()
         self._applied_at = 0
+        self._slope = LossSlope()
+        self._slope_before: float | None = None
         self._reverts = 0
 
     def assess(self, record: RunRecord) -> AdvisorView:
         """Look at the run as it stands; call it once a window. Of one that has ended only what was measured is new."""
         if record.batch_state is None or record.last_step is None:
             return self._view
+        self._slope.add(record.last_step.time_s, record.charts.smoothed_loss)
         evidence = gather(record, record.batch_state)
         if record.run_state.ended:
             self._view = dataclasses.replace(self._view, noise_scale=evidence.noise_scale)
@@ -79,6 +83,8 @@ class AdvisorDesk:
             return None
         self._advisor.applied(advice, record.step)
         self._applied_at, self._reverts = record.step, record.reverts
+        self._slope_before = self._slope.slope()
+        self._slope.restart()
         if advice.node in _ABOUT_LOSS:
             # What was seen before says nothing of the run after; it would go on being called unstable.
             record.findings.loss_health.restart()
@@ -90,9 +96,11 @@ class AdvisorDesk:
             return
         if record.reverts > self._reverts:
             self._advisor.scores.reverted()
-        elif record.step >= self._applied_at + _SETTLED_STEPS:
+        elif record.step >= self._applied_at + _SETTLED_STEPS and self._slope.slope() is not None:
             self._advisor.scores.measured(
-                peak_bytes=record.measured_peak, samples_per_second=record.pace.samples_per_second
+                peak_bytes=record.measured_peak,
+                samples_per_second=record.pace.samples_per_second,
+                relative_progress=relative_progress(self._slope_before, self._slope.slope()),
             )
 
 

@@ -102,6 +102,8 @@ def score_text(score: Score) -> str:
         texts.append(f"speed within {numbers.share(score.samples_per_second_error)}")
     if score.memory_error is not None:
         texts.append(f"memory within {numbers.share(score.memory_error)}")
+    if score.progress_error is not None:
+        texts.append(f"progress within {numbers.share(score.progress_error)}")
     return ", ".join(texts)
 
 
