@@ -249,6 +249,8 @@ def chart(
         return [()] * height
     labels = y_labels(scale, plot_height)
     margin = max(len(label) for label in labels)
+    if margin > width // 2:  # numbers so long that they would leave no room for the chart
+        labels, margin = [""] * plot_height, 0
     canvas = Canvas(max(1, width - margin - 1), plot_height)
     x_width = column_width(lines, canvas.width * 2)
     for line in lines:
