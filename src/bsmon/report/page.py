@@ -52,7 +52,7 @@ _NOISE = (
     "The batch size, in samples, at which noise and signal of the gradient are about equal (McCandlish et al. 2018). "
     "Far below it a larger batch helps almost in proportion; far above it samples are wasted. Pale: the 90 % interval."
 )
-_MEMORY = "The most memory seen while training at each batch size, and what bsmon expects of others."
+_MEMORY = "The most that the tensors of an update took at each batch size, and what bsmon expects of others."
 _SPEED = (
     "Samples trained per second. Goodput is that times what a sample is worth at this batch size, noise scale / "
     "(noise scale + batch size): progress per second."

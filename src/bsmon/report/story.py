@@ -30,7 +30,7 @@ class BatchStretch:
     updates: int = 0
     samples: int = 0
     seconds: float = 0.0
-    memory_bytes: int | None = None  # the highest that was seen
+    memory_bytes: int | None = None  # the most that tensors took in an update
 
     @property
     def samples_per_second(self) -> float | None:
@@ -115,7 +115,5 @@ def _gist(advice: Advice) -> tuple[object, ...]:
 
 
 def _memory_in_use(sample: HardwareSample) -> int | None:
-    """What the run held on its device: torch's peak on a GPU, the process's own memory on a CPU."""
-    if sample.torch is not None:
-        return sample.torch.peak_bytes or sample.torch.reserved_bytes
-    return sample.host.rss_bytes
+    """Torch's peak on a GPU. On a CPU the engine counts the tensors; the process's memory would be mostly libraries."""
+    return sample.torch.peak_bytes if sample.torch is not None else None
