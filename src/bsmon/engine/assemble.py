@@ -55,7 +55,7 @@ def assemble(parts: Parts, watch: Watch, timer: Timer, around: Surroundings) -> 
     if around.resume:
         resume(training, saver, around.changes, observer)
     wants_speed = parts.config.advisor.mode != "off"
-    speed = SpeedProbe(training, updater, keeper, memory.largest_micro_batch) if wants_speed else None
+    speed = SpeedProbe(training, updater, keeper, memory.largest_micro_batch, observer) if wants_speed else None
     recovery = Recovery(updater, keeper, peaks, ran_out)
     return Trainer(
         training,

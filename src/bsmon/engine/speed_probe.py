@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 import torch
 
-from bsmon.core.records import ProbedSpeed
+from bsmon.core.ports import Observer
+from bsmon.core.records import EventKind, Level, ProbedSpeed
 from bsmon.engine.batches import split
 from bsmon.engine.feed import load_batch
 from bsmon.engine.keeper import StepKeeper
@@ -34,9 +35,15 @@ class SpeedProbe:
     """Times other batch sizes now and then, at step boundaries."""
 
     def __init__(
-        self, training: Training, updater: Updater, keeper: StepKeeper, largest_micro_batch: LargestMicroBatch
+        self,
+        training: Training,
+        updater: Updater,
+        keeper: StepKeeper,
+        largest_micro_batch: LargestMicroBatch,
+        observer: Observer,
     ) -> None:
         self._training = training
+        self._observer = observer
         self._keeper = keeper
         self._largest = largest_micro_batch
         # The same passes as training's, unwatched: nothing that is measured in them belongs to the run.
@@ -53,7 +60,7 @@ class SpeedProbe:
             updater.dynamic,
         )
         self._due_at = time.perf_counter()
-        self._probed: BatchPlan | None = None
+        self._refused: set[int] = set()  # sizes at which the model or the data raised
 
     def is_due(self) -> bool:
         """Whether it is time for a look, by the share of training time that looks may take."""
@@ -65,10 +72,9 @@ class SpeedProbe:
         """Time the present size, a quarter and four times of it; what is out of bounds or of memory is left out."""
         began = time.perf_counter()
         self._keeper.keep()
-        sizes = self._sizes()
         found = []
-        for size in sizes:
-            seconds = self._seconds(size)
+        for size in self._sizes():
+            seconds = self._seconds_if_taken(size)
             if seconds is not None:
                 found.append(ProbedSpeed(self._training.step, size, seconds))
         self._keeper.restore_before_gradients()
@@ -78,9 +84,25 @@ class SpeedProbe:
 
     def _sizes(self) -> list[int]:
         present, bounds = self._training.plan.batch_size, self._training.controls.bounds
-        least = 2 if self._training.parts.info.has_batchnorm else 1
-        others = [int(present * factor) for factor in _FACTORS]
-        return [present, *(size for size in others if least <= size <= bounds.train_samples)]
+        least = max(bounds.minimum, 2 if self._training.parts.info.has_batchnorm else 1)
+        others = {int(present * factor) for factor in _FACTORS} - self._refused
+        return [present, *(size for size in sorted(others) if least <= size <= bounds.largest)]
+
+    def _seconds_if_taken(self, size: int) -> float | None:
+        """As `_seconds`; a size that the model or the data do not take is said once and left out from then on.
+
+        At the present size the error is raised: training itself would meet it.
+        """
+        try:
+            return self._seconds(size)
+        except Exception as error:
+            if size == self._training.plan.batch_size:
+                raise
+            said = f"{type(error).__name__}: {error}".partition("\n")[0]
+        self._refused.add(size)
+        text = f"a batch of {size:,} could not be timed for the advisor ({said}); training goes on"
+        self._observer.event(EventKind.RUN, Level.WARNING, text, self._training.step)
+        return None
 
     def _seconds(self, size: int) -> float | None:
         """The quickest of a few passes of this size; None when it ran out of memory."""
@@ -98,17 +120,19 @@ class SpeedProbe:
         return min(times[1:])
 
     def _timed(self, micro_batches: list[object], sizes: list[int]) -> float | None:
+        seconds = None
         began = time.perf_counter()
         try:
             self._updater.gradients(self._training.step, micro_batches, sizes)
             if self._updater.device.type == "cuda":
                 # The one place that waits for the GPU: a time without it would be that of queueing.
                 torch.cuda.synchronize(self._updater.device)
+            seconds = time.perf_counter() - began
         except Exception as error:
             if not is_out_of_memory(error, probing=True):
                 raise
-        else:
-            return time.perf_counter() - began
+        # After every pass: a loss scaler refuses to unscale twice without a step in between.
         self._keeper.restore_before_gradients()
-        release()
-        return None
+        if seconds is None:
+            release()
+        return seconds

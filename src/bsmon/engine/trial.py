@@ -77,7 +77,7 @@ class Trial:
         sizes = self._plan.micro_sizes(len(indices))
         micro_batches = [load_batch(self.parts.data.train, part) for part in indices.split(sizes)]
         self._updater.gradients(self.step, micro_batches, sizes)
-        self.parts.optimizer.zero_grad(set_to_none=True)
+        self._updater.forget()
 
     def close(self) -> None:
         """Let go of worker processes."""

@@ -59,6 +59,13 @@ class Updater:
         self.watch.updated(learning_rate)
         self.timer.end_step()
 
+    def forget(self) -> None:
+        """Drop gradients that no step will follow."""
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.scaler is not None:
+            # The same scale again; also forgets that these gradients were unscaled already.
+            self.scaler.update(self.scaler.get_scale())
+
     def _accumulate(self, micro_batches: Sequence[Batch], sizes: Sequence[int]) -> Tensor:
         rows = sum(sizes)
         total: Tensor | None = None

@@ -112,6 +112,20 @@ def test_gradients_update_nothing() -> None:
     assert all(map(torch.equal, before, trial.parts.model.parameters()))
 
 
+def test_gradients_between_updates_leave_the_loss_scale_alone() -> None:
+    trial, _ = make()
+    parts = trial.parts
+    parts.scaler = torch.amp.GradScaler("cpu")
+    trial = Trial(parts)
+    trial.begin(10)
+    losses(trial, 2)
+    scale = parts.scaler.get_scale()
+    trial.gradients(torch.arange(10))
+    trial.gradients(torch.arange(10))
+    assert parts.scaler.get_scale() == scale
+    losses(trial, 2)
+
+
 def test_sharpness_puts_the_weights_back_and_grows_with_the_curvature() -> None:
     trial, _ = make("data.signal=1.0")
     trial.begin(50)
