@@ -44,7 +44,7 @@ def test_a_typed_size_that_cannot_be_is_refused_in_words(terminal: Terminal) -> 
     with terminal:
         terminal.until("batch 32")
         terminal.press("b")
-        terminal.until("atch size")
+        terminal.until("Type a number of samples")
         terminal.type("999999")
         terminal.until("only 1,438")
         terminal.press("escape")

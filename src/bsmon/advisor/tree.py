@@ -63,15 +63,14 @@ def keep(evidence: Evidence, nodes: list[TreeNode]) -> Advice:
     size = evidence.batch_size
     unknown = [node.question for node in nodes if node.answer is Answer.UNKNOWN]
     sure = not unknown
+    unanswered = f"{len(unknown)} question{'s' if len(unknown) > 1 else ''} cannot be answered yet"
     reason = Reason(
         node="",
         title=f"Keep {size}",
         why=f"{size} is fine ({flavour(size, evidence.dataset_size)}); your learning rate matters more.",
         source="B section 5, C part 11",
         certainty=Certainty.HIGH if sure else Certainty.LOW if len(unknown) > len(nodes) / 2 else Certainty.MEDIUM,
-        certainty_reason="every question is answered"
-        if sure
-        else f"{len(unknown)} question{'s' if len(unknown) > 1 else ''} cannot be answered yet",
+        certainty_reason="every question is answered" if sure else unanswered,
         changes_mind="A yes to any question above.",
     )
     return advise(evidence, reason, Action.KEEP)

@@ -37,7 +37,8 @@ class AdvisorDesk:
             return self._view
         self._slope.add(record.last_step.time_s, record.charts.smoothed_loss)
         evidence = gather(record, record.batch_state)
-        if record.run_state.ended:
+        # A run shorter than a window is looked at once, when it is over; any other keeps what was said last.
+        if record.run_state.ended and self._view.tree:
             self._view = dataclasses.replace(self._view, noise_scale=evidence.noise_scale)
         elif self._mode == "off":
             self._view = AdvisorView(noise_scale=evidence.noise_scale)
