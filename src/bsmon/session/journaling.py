@@ -40,12 +40,13 @@ class JournalSink:
 
         Raises BadInput for a journal that cannot be read.
         """
-        reader = JournalReader(self._path)
+        reader, info = JournalReader(self._path), record.info
         for entry in reader.read():
             clock.hold(entry.moment)
             tell(record, reader, entry.happening)
         if reader.offset:
             record.state(RunState.STARTING, "")
+            record.info = info  # length, device and model may be others now; the engine will tell
             clock.go_on()
         self._offset_s = clock.offset_s
         self._writer = JournalWriter(self._path, clock(), record.info.name)

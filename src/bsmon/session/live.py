@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from bsmon.config.schema import Config
-from bsmon.core.commands import ApplyAdvice, Command, DismissAdvice, ScaleBatchSize, SetBatchSize, WatchLayers
+from bsmon.core.commands import ApplyAdvice, Command, DismissAdvice, ScaleBatchSize, SetBatchSize, Stop, WatchLayers
 from bsmon.core.errors import BadInput
 from bsmon.core.happenings import Advised, Happening, Noted
 from bsmon.core.records import EventKind, HardwareSample, Level
@@ -73,6 +73,7 @@ class LiveSession:
         self._record = RunRecord(RunInfo(name=config.run.name, config_path=config.path, run_dir=run_dir), self._clock)
         self._desk = AdvisorDesk(config)
         self._health = HealthWatch()
+        self._judging = True
         self._device_told = False
         self._probe_failure_told = False
         self._lock = threading.Lock()
@@ -147,6 +148,17 @@ class LiveSession:
     def _run_folding(self) -> None:
         sampler = self._make_sampler(self._on_sample)
         sampler.start()
+        try:
+            self._fold_until_ended(sampler)
+        except Exception as error:  # noqa: BLE001  without this thread nobody would see the run, or its end
+            self._end_unfolded(error)
+        if self._journal is not None:
+            self._journal.close(self._clock())
+        self.ended.set()
+        # Last, because a driver that hangs may take seconds to be let go of.
+        sampler.stop()
+
+    def _fold_until_ended(self, sampler: Sampler) -> None:
         advised_at = 0.0
         while self._trainer.is_alive():
             self._inbox.wait(_FOLD_EVERY_S)
@@ -156,11 +168,14 @@ class LiveSession:
             self._tell_device(sampler)
             self._tell_probe_failure()
         self._fold(advise=True)
-        if self._journal is not None:
-            self._journal.close(self._clock())
-        self.ended.set()
-        # Last, because a driver that hangs may take seconds to be let go of.
-        sampler.stop()
+
+    def _end_unfolded(self, error: Exception) -> None:
+        """What happens can no longer be shown: let training save and stop, then say why."""
+        failure = Failure(f"the session failed: {type(error).__name__}: {error}", traceback.format_exc())
+        self._mailbox.put(Stop(save=True))
+        self._trainer.join()
+        with self._lock:
+            self._record.failed(failure)
 
     def _tell_probe_failure(self) -> None:
         instruments = self._record.instruments
@@ -192,17 +207,29 @@ class LiveSession:
     def _fold(self, *, advise: bool) -> None:
         with self._lock:
             moment = self._clock.hold()
-            happenings = self._inbox.drain()
-            for happening in happenings:
-                apply(self._record, happening)
-            if advise:
-                happenings += self._look_at_health(moment.time_s)
-                happenings += self._advise()
-            self._clock.release()
+            try:
+                happenings = self._inbox.drain()
+                for happening in happenings:
+                    apply(self._record, happening)
+                if advise and self._judging:
+                    happenings += self._judge(moment.time_s)
+            finally:
+                self._clock.release()
         # Outside the lock: a file server that hangs must not hold up the screen.
         news = self._journal.write(moment, happenings) if self._journal is not None else []
         for text in news:
             self.note(text, Level.WARNING)
+
+    def _judge(self, time_s: float) -> list[Happening | Fitted]:
+        """What is made of the measurements. An error in it ends the advice, and not the run."""
+        try:
+            return [*self._look_at_health(time_s), *self._advise()]
+        except Exception as error:  # noqa: BLE001  observers may not change training
+            self._judging = False
+            traceback.print_exc()
+            text = f"the advisor failed and says no more in this run: {type(error).__name__}: {error}"
+            self._inbox.event(EventKind.HEALTH, Level.ERROR, text, self._record.step)
+            return []
 
     def _look_at_health(self, time_s: float) -> list[Noted]:
         noted = self._health.look(self._record, time_s)
