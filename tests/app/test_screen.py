@@ -54,6 +54,19 @@ async def test_every_theme(driven: Driven, theme: str) -> None:
         assert "updates/epoch" in screen_text(pilot)
 
 
+async def test_no_color(driven: Driven, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    session = fakes.FakeSession(fakes.starting())
+    async with driven(session, theme="mono") as pilot:
+        for version, scene in enumerate(SCENES, start=2):
+            session.current = replace(scene, version=version)
+            await pilot.press("y")
+            await pilot.pause()
+        await pilot.press("?")
+        await pilot.pause()
+        assert "What bsmon itself costs" in screen_text(pilot)
+
+
 async def test_the_first_frame_says_what_it_waits_for(driven: Driven) -> None:
     async with driven(fakes.FakeSession(fakes.starting()), size=(80, 24)) as pilot:
         assert "importing torch … 0 s" in panel_text(pilot, "header")

@@ -15,6 +15,9 @@ from textual.widget import Widget
 from bsmon.ui.roles import BLANK, Role, Row
 from bsmon.ui.rows import fit
 
+# With a style, if an empty one: textual's filter for NO_COLOR fails on a segment without.
+_PLAIN = Style.null()
+
 
 @dataclass(frozen=True, slots=True)
 class Palettes:
@@ -86,7 +89,7 @@ class Sheet(Widget, can_focus=False):
         if not width or not height or (rows is before and self._rows):
             return
         if len(self._rows) != height:
-            before, self._rows, self._strips = [], [BLANK] * height, [Strip.blank(width)] * height
+            before, self._rows, self._strips = [], [BLANK] * height, [Strip.blank(width, _PLAIN)] * height
         fitted = []
         for y in range(height):
             row = rows[y] if y < len(rows) else BLANK
@@ -106,4 +109,4 @@ class Sheet(Widget, can_focus=False):
 
     def render_line(self, y: int) -> Strip:
         """The line API's question; textual may ask for a new size before it has told of it."""
-        return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width)
+        return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width, _PLAIN)
