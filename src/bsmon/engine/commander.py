@@ -74,13 +74,19 @@ class Commander:
             except NotApplicable as refusal:
                 self._event(EventKind.REFUSED, Level.WARNING, str(refusal))
 
-    def wait_while_paused(self) -> None:
-        """Return when somebody asks to go on, or to stop. Commands are obeyed meanwhile."""
-        while self.is_paused and self.stop is None:
+    def wait_while_paused(self) -> bool:
+        """Return True when an evaluation is asked for, False when somebody asks to go on, or to stop.
+
+        Commands are obeyed meanwhile.
+        """
+        while self.is_paused:
+            if self.take_evaluation():
+                return True
             self._mailbox.wait(_PAUSE_LOOK_S)
             self.obey()
             while self._memory.forecast_next():
                 pass  # nothing is held up by it now
+        return False
 
     def take_evaluation(self) -> bool:
         """Whether an evaluation was asked for since the last time."""
@@ -142,6 +148,7 @@ class Commander:
                 self._saver.save_now(self._training.step)
             case Stop():
                 self.stop = command
+                self.is_paused = False  # the epoch's rest is trained first, where the stop comes after it
                 when = "at the end of this epoch" if command.after_epoch else "now"
                 self._event(EventKind.RUN, Level.INFO, f"stopping {when}")
             case _:

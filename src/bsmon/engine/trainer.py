@@ -117,9 +117,7 @@ class Trainer:
         self._commander.obey()
         self._memory.forecast_next()
         if self._commander.is_paused:
-            self._rest(RunState.PAUSED)
-            self._commander.wait_while_paused()
-            self._train_on()
+            self._pause()
         if self._commander.take_evaluation():
             self._evaluate()
         if self._speed is not None and self._speed.is_due():
@@ -127,6 +125,13 @@ class Trainer:
             for speed in self._speed.look():
                 self._observer.measured(speed)
             self._step_began = time.perf_counter()
+
+    def _pause(self) -> None:
+        self._rest(RunState.PAUSED)
+        while self._commander.wait_while_paused():
+            self._evaluate()
+            self._observer.state(RunState.PAUSED)
+        self._train_on()
 
     def _rest(self, state: RunState, waiting_for: str = "") -> None:
         """Something that is no training begins: a pause, an evaluation."""

@@ -41,6 +41,11 @@ def rows(samples: int) -> TensorDataset:
     return TensorDataset(numbers, numbers / samples)
 
 
+def validated(samples: int) -> tuple[TensorDataset, TensorDataset]:
+    """As `rows`, with the same rows to validate on."""
+    return rows(samples), rows(samples)
+
+
 def table(samples: int, features: int = 6, classes: int = 3) -> TensorDataset:
     """Real inputs with classes, the same every time."""
     generator = torch.Generator().manual_seed(5)

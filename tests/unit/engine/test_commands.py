@@ -106,6 +106,20 @@ def test_a_paused_run_waits_until_somebody_asks_for_more(tmp_path: Path) -> None
     assert states[states.index(RunState.PAUSED) :] == [RunState.PAUSED, RunState.TRAINING, RunState.FINISHED]
 
 
+def test_a_paused_run_is_evaluated_at_once_and_stays_paused(tmp_path: Path) -> None:
+    commands: list[Due] = [(2, Pause()), (3, Evaluate()), (4, Resume())]
+    recorder = play(config_for("validated"), tmp_path, commands).recorder
+    assert [result.step for result in recorder.evaluations] == [2]
+    assert recorder.states.count(RunState.PAUSED) == 2
+
+
+def test_a_stop_after_the_epoch_ends_a_pause_for_good(tmp_path: Path) -> None:
+    played = play(config_for(), tmp_path, [(2, Pause()), (3, Stop(after_epoch=True))])
+    assert played.recorder.states.count(RunState.PAUSED) == 1
+    assert played.recorder.states[-1] is RunState.STOPPED
+    assert played.spy.made[played.last_step].epoch == 1
+
+
 def test_a_stop_ends_a_pause(tmp_path: Path) -> None:
     played = play(config_for(), tmp_path, [(2, Pause()), (3, Stop())])
     assert (played.recorder.states[-1], played.last_step) == (RunState.STOPPED, 2)
