@@ -81,19 +81,20 @@ class Trainer:
         self._commander.announce_plan()
         if self._recovery.needs_checkpoint:
             self._saver.save_now(self._training.step)
-        self._observer.state(RunState.TRAINING)
+        self._train_on()
         try:
             while not self._training.is_done:
                 self._obey()
                 if self._commander.should_stop:
                     break
                 self._timer.mark("data_wait")
+                asked = time.perf_counter()
                 micro_batches = self._feed.take(self._cursor, self._training.plan)
                 if not micro_batches:
                     self._timer.end_step()  # what comes now is no wait for data
                     self._end_epoch()
                     continue
-                self._update(micro_batches)
+                self._update(micro_batches, time.perf_counter() - asked)
                 self._evaluate_if_due()
                 self._saver.save_if_due(self._training.step)
             return self._end()
@@ -144,7 +145,7 @@ class Trainer:
         self._observer.state(RunState.TRAINING)
         self._step_began = time.perf_counter()
 
-    def _update(self, micro_batches: list[Batch]) -> None:
+    def _update(self, micro_batches: list[Batch], data_wait_s: float) -> None:
         training, plan = self._training, self._training.plan
         if plan.batch_size != self._watched_size:
             self._watched_size = plan.batch_size
@@ -152,7 +153,6 @@ class Trainer:
         count = self._cursor.next_size(plan.batch_size)
         if self._class_mix.is_due(training.step + 1):
             self._observer.measured(self._class_mix.look(training.step + 1, self._cursor.peek(count)))
-        loaded = time.perf_counter()
         self._set_learning_rate()
         sizes = plan.micro_sizes(count)
         try:
@@ -179,7 +179,7 @@ class Trainer:
             None,
             now - self._began,
             now - self._step_began,
-            loaded - self._step_began,
+            data_wait_s,
         )
         self._step_began = now
         self._reporter.add(step, loss)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from bsmon.core.commands import (
 )
 from bsmon.core.records import EventKind, Level
 from bsmon.core.snapshot import RunState
+from bsmon.engine.memory_guard import MemoryGuard
 from tests.unit.engine.harness import Due, Said, config_for, play
 
 AT = 4
@@ -118,6 +120,15 @@ def test_a_stop_after_the_epoch_ends_a_pause_for_good(tmp_path: Path) -> None:
     assert played.recorder.states.count(RunState.PAUSED) == 1
     assert played.recorder.states[-1] is RunState.STOPPED
     assert played.spy.made[played.last_step].epoch == 1
+
+
+def test_the_time_that_a_command_takes_is_no_wait_for_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    took = 0.2
+    monkeypatch.setattr(MemoryGuard, "forecast_around", lambda _: time.sleep(took))
+    recorder = play(config_for(), tmp_path, [(2, SetBatchSize(8))]).recorder
+    changed = recorder.steps_made[2]
+    assert (changed.step, changed.batch_size) == (3, 8)
+    assert changed.duration_s - changed.data_wait_s >= took
 
 
 def test_a_stop_ends_a_pause(tmp_path: Path) -> None:
