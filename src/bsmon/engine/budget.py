@@ -15,6 +15,7 @@ from contextlib import contextmanager
 import psutil
 import torch
 
+from bsmon.core import cgroup
 from bsmon.engine.batches import Batch, tensors
 from bsmon.engine.live_memory import LiveMemory
 
@@ -26,6 +27,12 @@ def enforce_on_cuda(device: torch.device, budget_bytes: int) -> None:
     """Let torch's allocator on `device` hold at most `budget_bytes`; more raises torch.OutOfMemoryError."""
     total = torch.cuda.get_device_properties(device).total_memory
     torch.cuda.set_per_process_memory_fraction(min(1.0, budget_bytes / total), device)
+
+
+def host_available() -> int:
+    """Bytes that this process may still take: what the machine has left, or its container where that is less."""
+    machine, limit = int(psutil.virtual_memory().available), cgroup.memory_limit()
+    return machine if limit is None else min(machine, limit.available_bytes)
 
 
 def memory_limit(device: torch.device, budget_bytes: int | None, held: Iterable[torch.Tensor] = ()) -> int | None:
@@ -40,7 +47,7 @@ def memory_limit(device: torch.device, budget_bytes: int | None, held: Iterable[
     elif device.type == "cpu":
         live = LiveMemory("cpu")
         live.hold(held)
-        room = int(psutil.virtual_memory().available) + live.current_bytes
+        room = host_available() + live.current_bytes
     known = [limit for limit in (room, budget_bytes) if limit is not None]
     return min(known) if known else None
 

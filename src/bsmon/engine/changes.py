@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import psutil
-
 from bsmon.core.errors import NotApplicable
+from bsmon.engine.budget import host_available
 from bsmon.engine.controls import BatchChange, Controls
 from bsmon.engine.plain_state import snapshot_state
 from bsmon.engine.plan import BatchPlan
@@ -71,7 +70,7 @@ class ChangeLog:
 
 
 def _fits(state: object) -> bool:
-    return _bytes(state) <= _SHARE_OF_FREE_MEMORY * psutil.virtual_memory().available
+    return _bytes(state) <= _SHARE_OF_FREE_MEMORY * host_available()
 
 
 def _bytes(value: object) -> int:

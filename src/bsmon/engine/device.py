@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import platform
 from pathlib import Path
 
 import torch
 
 from bsmon.config.schema import Config
+from bsmon.core.cgroup import usable_cores
 from bsmon.core.errors import BadInput
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -45,11 +45,6 @@ def device_name(device: torch.device) -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def set_threads(config: Config, device: torch.device) -> int:

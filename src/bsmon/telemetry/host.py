@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections.abc import Callable
@@ -10,8 +9,8 @@ from pathlib import Path
 
 import psutil
 
+from bsmon.core import cgroup
 from bsmon.core.records import HostSample
-from bsmon.telemetry import cgroup
 from bsmon.telemetry.attempt import attempt
 from bsmon.telemetry.process_tree import ProcessTree
 from bsmon.telemetry.rates import Rates
@@ -38,7 +37,7 @@ class HostReader:
             workers_cpu_percent=usage.children_cpu_percent,
             workers=usage.children,
             machine_cpu_percent=self._machine_cpu_percent(),
-            cores=attempt(usable_cores),
+            cores=attempt(cgroup.usable_cores),
             load_1m=attempt(lambda: os.getloadavg()[0]),
             memory_total_bytes=total,
             memory_available_bytes=available,
@@ -57,13 +56,6 @@ class HostReader:
         if now is None or before is None or now[1] <= before[1]:
             return None
         return min(max(100 * (now[0] - before[0]) / (now[1] - before[1]), 0.0), 100.0)
-
-
-def usable_cores() -> int:
-    """Cores that this process may run on: the affinity mask, or the container's quota where that is less."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = cgroup.cpu_quota()
-    return cores if quota is None else max(min(cores, math.ceil(quota)), 1)
 
 
 def _memory() -> tuple[int | None, int | None]:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Literal
 
+from bsmon.core import cgroup
 from bsmon.core.records import GpuSample
-from bsmon.telemetry import cgroup
 from bsmon.telemetry.attempt import attempt
 from bsmon.telemetry.gpu_client import GpuClient, GpuReading
-from bsmon.telemetry.host import usable_cores
 
 State = Literal["ok", "absent", "broken"]
 
@@ -98,7 +97,7 @@ def _gpu(gpu: GpuSample) -> Source:
 
 
 def _psutil() -> Source:
-    cores = attempt(usable_cores)
+    cores = attempt(cgroup.usable_cores)
     return Source("psutil", "ok", f"version {metadata.version('psutil')}, {cores} cores usable")
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from bsmon.core.cgroup import CgroupMemory
 from bsmon.engine.budget import CpuMemoryMeter, memory_limit, shapes_of
 from bsmon.engine.forecast import forecast_peak
 from bsmon.engine.live_memory import LiveMemory, held_tensors
@@ -115,11 +116,20 @@ def test_shapes_tell_batches_apart() -> None:
 
 def test_the_limit_is_what_is_free_and_held_up_to_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=5000))
+    monkeypatch.setattr("bsmon.core.cgroup.memory_limit", lambda: None)
     cpu, held = torch.device("cpu"), torch.zeros(100)
     assert memory_limit(cpu, None) == 5000
     assert memory_limit(cpu, None, [held, held[5:]]) == 5400
     assert memory_limit(cpu, 1000) == 1000
     assert memory_limit(torch.device("meta"), None) is None
+
+
+@pytest.mark.parametrize(("left", "limit"), [(700, 700), (9000, 5000)])
+def test_a_containers_limit_is_the_limit(monkeypatch: pytest.MonkeyPatch, left: int, limit: int) -> None:
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=5000))
+    monkeypatch.setattr("bsmon.core.cgroup.memory_limit", lambda: CgroupMemory(10_000, left))
+    held = torch.zeros(100)
+    assert memory_limit(torch.device("cpu"), None, [held]) == limit + held.nbytes
 
 
 def test_tensors_of_other_devices_do_not_count() -> None:

@@ -12,10 +12,11 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
+from bsmon.core import cgroup
+from bsmon.core.cgroup import CgroupMemory
 from bsmon.core.records import HostSample
-from bsmon.telemetry import cgroup, host
-from bsmon.telemetry.cgroup import CgroupMemory
-from bsmon.telemetry.host import HostReader, usable_cores
+from bsmon.telemetry import host
+from bsmon.telemetry.host import HostReader
 from bsmon.telemetry.process_tree import ProcessTree
 
 RATES = {"cpu_percent", "workers_cpu_percent", "machine_cpu_percent"}
@@ -101,15 +102,6 @@ def test_the_containers_limit_is_respected(
     monkeypatch.setattr(cgroup, "memory_limit", lambda: limit)
     sample = HostReader().read()
     assert (sample.memory_total_bytes, sample.memory_available_bytes) == (total, available)
-
-
-@pytest.mark.parametrize(("quota", "cores"), [(None, 8), (2.5, 3), (0.1, 1), (64.0, 8)])
-def test_the_containers_quota_limits_the_cores(
-    monkeypatch: pytest.MonkeyPatch, quota: float | None, cores: int
-) -> None:
-    monkeypatch.setattr("os.sched_getaffinity", lambda _pid: set(range(8)))
-    monkeypatch.setattr(cgroup, "cpu_quota", lambda: quota)
-    assert usable_cores() == cores
 
 
 def counters(*values: dict[str, int]) -> Callable[..., dict[str, SimpleNamespace]]:

@@ -1,11 +1,13 @@
 """What the container (or systemd unit) allows this process: memory and processor time, cgroup versions 1 and 2.
 
-psutil reports the host: in a container of 16 GiB on a host of 512 GiB its "available" is a trap.
+psutil reports the host: in a container of 16 GiB on a host of 512 GiB its "available" is a trap. The forecasts of the
+engine and the numbers of the telemetry both ask here, so that they agree.
 """
 
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +42,13 @@ def cpu_quota(proc: Path = Path("/proc")) -> float | None:
     """Cores' worth of processor time that this process may use; None where nothing limits it."""
     quotas = [quota for folder, version in _folders("cpu", proc) if (quota := _quota(folder, version)) is not None]
     return min(quotas, default=None)
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on: the affinity mask, or the container's quota where that is less."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cpu_quota()
+    return cores if quota is None else max(min(cores, math.ceil(quota)), 1)
 
 
 def describe(proc: Path = Path("/proc")) -> str:

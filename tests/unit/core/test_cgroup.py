@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bsmon.telemetry.cgroup import CgroupMemory, cpu_quota, describe, memory_limit
+from bsmon.core.cgroup import CgroupMemory, cpu_quota, describe, memory_limit, usable_cores
 
 GIB = 1 << 30
 
@@ -103,3 +103,12 @@ def test_unreadable_limits_are_none(tmp_path: Path, content: str) -> None:
 def test_a_machine_without_cgroups(tmp_path: Path, mounts: str) -> None:
     assert memory_limit(tree(tmp_path, mounts=mounts, own="0::/\n:\n", files={})) is None
     assert memory_limit(tmp_path / "no-proc") is None
+
+
+@pytest.mark.parametrize(("quota", "cores"), [(None, 8), (2.5, 3), (0.1, 1), (64.0, 8)])
+def test_the_containers_quota_limits_the_cores(
+    monkeypatch: pytest.MonkeyPatch, quota: float | None, cores: int
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _pid: set(range(8)))
+    monkeypatch.setattr("bsmon.core.cgroup.cpu_quota", lambda: quota)
+    assert usable_cores() == cores
