@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bsmon.advisor.evidence import Evidence, Limits
 from bsmon.advisor.goodput import LARGEST_MOVE, powers_of_two
-from bsmon.advisor.updates_per_epoch import largest_batch_size
+from bsmon.advisor.updates_per_epoch import OK, largest_batch_size
 from bsmon.core.snapshot import MemoryForecast
 
 # C, part 9: "If using Batch Norm, use batch size >= 16, preferably >= 32". It is the micro batch that counts:
@@ -51,17 +51,17 @@ def bounds(evidence: Evidence, limits: Limits) -> Bounds | None:
     return Bounds(low, high, largest_micro_batch(evidence)) if low <= high else None
 
 
-def worthwhile(evidence: Evidence, within: Bounds) -> Bounds | None:
+def worthwhile(evidence: Evidence, within: Bounds, updates: int = OK) -> Bounds | None:
     """The sizes that make sense for speed: a person may go beyond them, but speed is no reason to.
 
-    Above the largest micro batch that fits, accumulation saves no time; above N / 7 there are too few updates per
-    epoch (A section 2).
+    Above the largest micro batch that fits, accumulation saves no time; above N / `updates` an epoch has fewer updates
+    than these (A section 2).
     """
     high = within.high
     if within.largest_micro is not None:
         high = min(high, within.largest_micro)
     if evidence.dataset_size is not None:
-        high = min(high, largest_batch_size(evidence.dataset_size))
+        high = min(high, largest_batch_size(evidence.dataset_size, updates))
     return Bounds(within.low, high, within.largest_micro) if within.low <= high else None
 
 

@@ -44,7 +44,8 @@ EXPLANATIONS: dict[str, str] = {
     "updates_per_epoch": (
         "A, section 2: updates per epoch = training samples / batch size; aim for 10 to 100. The document's table for "
         "480 samples: batch 32 (15) good, 64 (7-8) OK, 128 (3-4) marginal, 240 (2) too few. With too few updates the "
-        "model barely learns in an epoch, however exact each update is."
+        "model barely learns in an epoch, however exact each update is. Advice for speed ends where updates are OK, "
+        "at marginal where the noise scale is measured and validation keeps up with training, never at too few."
     ),
     "goodput": (
         "How far to go: samples per second times the worth of a sample. A larger batch raises the first and lowers "

@@ -43,9 +43,9 @@ def updates_verdict(dataset_size: int, batch_size: int) -> UpdatesVerdict:
     return UpdatesVerdict.MARGINAL if ratio >= MARGINAL else UpdatesVerdict.TOO_FEW
 
 
-def largest_batch_size(dataset_size: int) -> int:
-    """The largest batch size that the table still calls OK; at least 1."""
-    return max(1, dataset_size // OK)
+def largest_batch_size(dataset_size: int, updates: int = OK) -> int:
+    """The largest batch size with so many updates per epoch, by default those that the table still calls OK; >= 1."""
+    return max(1, dataset_size // updates)
 
 
 def flavour(batch_size: int, dataset_size: int | None) -> str:

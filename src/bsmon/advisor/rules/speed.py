@@ -7,7 +7,7 @@ from bsmon.advisor.building import Reason, advise, change_batch
 from bsmon.advisor.evidence import Evidence, Limits
 from bsmon.advisor.finding import Finding, above, any_yes, below, node
 from bsmon.advisor.goodput import LEAST_MOVE
-from bsmon.advisor.rules.distance import Distance, distance
+from bsmon.advisor.rules.distance import Distance, farthest
 from bsmon.advisor.rules.gap import has_gap
 from bsmon.advisor.updates_per_epoch import GOOD, OK, UpdatesVerdict, updates_verdict
 from bsmon.advisor.updates_per_epoch import SOURCE as UPDATES_SOURCE
@@ -26,7 +26,7 @@ def speed(evidence: Evidence, limits: Limits) -> Finding:
     idle = underused(evidence)
     within = bounds(evidence, limits)
     sensible = worthwhile(evidence, within) if within is not None else None
-    far = distance(evidence, sensible) if sensible is not None else None
+    far = farthest(evidence, within) if within is not None else None
     nodes = (
         _speed_node(evidence, idle),
         _data_node(evidence, waits),
@@ -36,7 +36,7 @@ def speed(evidence: Evidence, limits: Limits) -> Finding:
     )
     if waits:
         return Finding(nodes, advise(evidence, _feed(evidence)) if idle is not False else None)
-    if far is not None and sensible is not None:
+    if far is not None:
         return Finding(nodes, _follow_goodput(evidence, far))
     return Finding(nodes, _more_updates(evidence, within) or _one_step_up(evidence, idle, sensible))
 
@@ -202,16 +202,26 @@ def _by_goodput(evidence: Evidence, far: Distance) -> Reason:
     larger = far.size > evidence.batch_size
     saved = f"{1 - far.relative_time:.0%} less time to the same progress"
     why = (
-        f"Fewer, fuller steps save their fixed cost: {saved}."
+        f"Fewer, fuller steps save their fixed cost: {saved}.{_marginal(evidence, far)}"
         if larger
         else f"Beyond what the gradient noise needs, samples are wasted: {saved}."
     )
+    source = ("C part 10, C part 8" if larger else "C part 8") + (f", {UPDATES_SOURCE}" if far.marginal else "")
+    changes_mind = "The noise scale changes while training goes on; this is looked at again all the time."
     return Reason(
         node="goodput",
         title="Larger batch" if larger else "Smaller batch",
         why=why,
-        source="C part 10, C part 8" if larger else "C part 8",
+        source=source,
         certainty=far.certainty,
         certainty_reason=far.certainty_reason,
-        changes_mind="The noise scale changes while training goes on; this is looked at again all the time.",
+        changes_mind=changes_mind if not far.marginal else f"Validation worse than training. {changes_mind}",
     )
+
+
+def _marginal(evidence: Evidence, far: Distance) -> str:
+    """What is said of a size beyond those that document A calls OK; "" for any other."""
+    if not far.marginal or evidence.dataset_size is None:
+        return ""
+    updates = evidence.dataset_size / far.size
+    return f" {updates:.1f} updates per epoch are marginal; measured gradient noise says the larger batch still pays."
