@@ -11,6 +11,7 @@ import click
 
 from bsmon.cli.run_argument import run_argument, shown
 from bsmon.core.errors import BadInput
+from bsmon.core.files import open_regular
 from bsmon.core.text import clean
 
 _TAIL_BYTES = 8 << 20  # of a log of any size, the last lines are looked for in this much
@@ -53,7 +54,7 @@ def _show_tail(path: Path, lines: int) -> int:
 def _new_lines(path: Path, position: int) -> Iterator[tuple[str, int]]:
     """Whole lines from `position` on, safe for a terminal, each with the position after it."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = open_regular(path)
     except FileNotFoundError:
         return
     except OSError as error:

@@ -76,5 +76,5 @@ def newest_run(name: str) -> Path:
 def _changes(run: RunDir, config: Config) -> dict[str, tuple[str, str]]:
     given = run.record.get("overrides")
     overrides = [str(item) for item in given] if isinstance(given, list) else []
-    before = parse(run.config_path.read_text(encoding="utf-8"), run.config_path, overrides)
+    before = parse(run.config_text(), run.config_path, overrides)
     return differences(before, config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from pathlib import Path
 
 PRIVATE_FILE = 0o600
@@ -23,6 +24,19 @@ def create_temporary(directory: Path) -> tuple[int, Path]:
     path = directory / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
     flags = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_WRONLY
     return os.open(path, flags, PRIVATE_FILE), path
+
+
+def open_regular(path: Path) -> int:
+    """Open a regular file of its own name for reading: no link that leads elsewhere, no pipe that never answers.
+
+    Raises:
+        OSError: It cannot be opened, is a link (ELOOP) or no regular file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError("it is no regular file")
+    return descriptor
 
 
 def sync_directory(directory: Path) -> None:

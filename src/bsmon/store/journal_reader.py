@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from bsmon.core.errors import BadInput
+from bsmon.core.files import open_regular
 from bsmon.core.happenings import Happening, Measured, Moment, StepsMade
 from bsmon.core.text import clean
 from bsmon.store.journal_format import (
@@ -59,7 +59,7 @@ class JournalReader:
         Raises BadInput where the file cannot be read, or is of a later format.
         """
         try:
-            descriptor = open_journal(self._path)
+            descriptor = open_regular(self._path)
         except FileNotFoundError:
             return
         except OSError as error:
@@ -148,15 +148,3 @@ class JournalReader:
         if not isinstance(number, int) or not 0 <= number < MOST_DEFINITIONS:
             raise ValueError("no definition")
         self._definitions[number] = value
-
-
-def open_journal(path: Path) -> int:
-    """Open a regular file of its own name: no link that leads elsewhere, no pipe that never answers.
-
-    Raises OSError.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError("it is no regular file")
-    return descriptor

@@ -10,7 +10,9 @@ One process writes, any number read. `run.json` is replaced as a whole, so reade
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -18,12 +20,12 @@ from datetime import datetime
 from pathlib import Path
 
 from bsmon.core.errors import BadInput
-from bsmon.core.files import PRIVATE_DIRECTORY, sync_directory, write_atomically
+from bsmon.core.files import PRIVATE_DIRECTORY, open_regular, sync_directory, write_atomically
 from bsmon.core.text import clean
 
 FORMAT = 1
 _RECORD = "run.json"
-_LARGEST_RECORD = 1 << 20
+_LARGEST_FILE = 1 << 20
 _LONGEST_NAME = 60
 _MOST_AT_ONCE = 100  # runs of one name that start within the same second
 
@@ -79,13 +81,11 @@ class RunDir:
             BadInput: `path` is no run folder, or its run.json cannot be read.
         """
         shown = clean(str(path))
+        if not os.path.lexists(path / _RECORD):
+            raise BadInput(f"{shown} is no run folder: there is no {_RECORD} in it.")
+        data = _read(path / _RECORD)
         try:
-            with (path / _RECORD).open("rb") as file:
-                record = json.loads(file.read(_LARGEST_RECORD))
-        except FileNotFoundError:
-            raise BadInput(f"{shown} is no run folder: there is no {_RECORD} in it.") from None
-        except OSError as error:
-            raise BadInput(f"{shown}/{_RECORD} cannot be read: {error.strerror or type(error).__name__}.") from error
+            record = json.loads(data)
         except (ValueError, RecursionError):
             raise BadInput(f"{shown}/{_RECORD} is damaged: it is not JSON.") from None
         if not isinstance(record, dict) or record.get("format") != FORMAT:
@@ -96,6 +96,13 @@ class RunDir:
     def config_path(self) -> Path:
         """The config file as the person gave it."""
         return self.path / "config.toml"
+
+    def config_text(self) -> str:
+        """What the config file says. Raises BadInput where it cannot be read."""
+        try:
+            return _read(self.config_path).decode()
+        except UnicodeDecodeError:
+            raise BadInput(f"{clean(str(self.config_path))} is damaged: it is not UTF-8.") from None
 
     @property
     def record_path(self) -> Path:
@@ -137,6 +144,17 @@ def clean_name(name: str) -> str:
     """Turn a run's name into a file name: letters, digits, "._-", at most 60 of them, never hidden or empty."""
     kept = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-")[:_LONGEST_NAME].strip(".-")
     return kept or "run"
+
+
+def _read(path: Path) -> bytes:
+    """The bytes of a small file. Raises BadInput where it is a link, a pipe, or cannot be read."""
+    try:
+        with os.fdopen(open_regular(path), "rb") as file:
+            return file.read(_LARGEST_FILE)
+    except OSError as error:
+        is_link = error.errno == errno.ELOOP
+        reason = "it is a link, and links are not followed" if is_link else error.strerror or str(error)
+        raise BadInput(f"{clean(str(path))} cannot be read: {reason}.") from error
 
 
 def _unused(wanted: Path) -> Path:

@@ -11,10 +11,11 @@ from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 
+from bsmon.core.files import open_regular
 from bsmon.core.happenings import Evaluated, Happening, PlanSet, RunDescribed, StepsMade
 from bsmon.core.records import Step
 from bsmon.core.snapshot import RunInfo
-from bsmon.store.journal_reader import JournalReader, open_journal
+from bsmon.store.journal_reader import JournalReader
 from bsmon.store.run_dir import RunDir
 from bsmon.store.runs import Standing, standing
 
@@ -84,7 +85,7 @@ def _started(record: Mapping[str, object]) -> float | None:
 def _found(path: Path) -> list[Happening]:
     """The batch plans of a journal in order, and the last of its steps, evaluations and descriptions."""
     try:
-        descriptor = open_journal(path)
+        descriptor = open_regular(path)
     except OSError:
         return []
     try:

@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -164,6 +165,32 @@ def test_what_is_no_run_is_refused(tmp_path: Path, text: str | None, said: str) 
         (tmp_path / "run.json").write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(BadInput, match=said):
         RunDir.open(tmp_path)
+
+
+def put_link(path: Path) -> None:
+    target = path.with_name("elsewhere")
+    target.write_bytes(path.read_bytes())  # readable, so that only the link itself can be the reason
+    path.unlink()
+    path.symlink_to(target)
+
+
+def put_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize(
+    ("put", "said"), [(put_link, "links are not followed"), (put_pipe, "no regular file")], ids=["link", "pipe"]
+)
+@pytest.mark.parametrize("file", ["run.json", "config.toml"])
+def test_links_are_not_followed_and_pipes_not_waited_for(
+    tmp_path: Path, put: Callable[[Path], None], said: str, file: str
+) -> None:
+    run = create(tmp_path)
+    assert RunDir.open(run.path).config_text() == CONFIG.decode()
+    put(run.path / file)
+    with pytest.raises(BadInput, match=f"{file} cannot be read: .*{said}"):
+        RunDir.open(run.path).config_text()
 
 
 def test_messages_hold_no_escape_codes(tmp_path: Path) -> None:
