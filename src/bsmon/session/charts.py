@@ -9,10 +9,12 @@ from collections.abc import Mapping, Sequence
 from bsmon.core.gradients import ProbedWeight
 from bsmon.core.records import Evaluation, GradientStats, HardwareSample, Step
 from bsmon.core.snapshot import Series
+from bsmon.core.step_columns import in_columns
 from bsmon.store.history import BinnedSeries
 
 # Weight of the newest loss in the smoothed one: a memory of about 20 steps.
 _SMOOTHING = 0.05
+_WHOLE = 1 - 1e-12  # of the weights: what is missing is below the precision of their sum
 
 _OVER_STEPS = (
     "loss",
@@ -52,10 +54,9 @@ class ChartSeries:
 
     def steps(self, records: Sequence[Step], samples_per_second: float | None) -> None:
         """Losses of each step; what changes slowly once a call."""
-        last = records[-1]
-        numbers, losses = [step.step for step in records], [step.loss for step in records]
-        self._get("loss").extend_columns(numbers, losses)
-        self._get("loss_smoothed").extend_columns(numbers, self._smooth(losses))
+        last, made = records[-1], in_columns(records)
+        self._get("loss").extend_columns(made.step, made.loss)
+        self._get("loss_smoothed").extend_columns(made.step, self._smooth(made.loss))
         self._get("learning_rate").append(last.step, last.learning_rate)
         self._get("batch_size").append(last.step, last.batch_size)
         self._get("samples_per_second").append(last.step, samples_per_second)
@@ -109,14 +110,20 @@ class ChartSeries:
             self._series[name] = BinnedSeries(unit=_UNITS.get(name, ""))
         return self._series[name]
 
-    def _smooth(self, losses: Sequence[float | None]) -> list[float | None]:
+    def _smooth(self, losses: Sequence[float | None]) -> Sequence[float | None]:
         """The mean of the losses so far with weights that fade; unbiased from the first step on."""
         fading, total, weight = 1 - _SMOOTHING, self._smoothed or 0.0, self._smoothed_weight
+        if weight == 1.0 and None not in losses and math.isfinite(sum(losses)):  # type: ignore[arg-type]  # no None
+            known: Sequence[float] = losses  # type: ignore[assignment]  # as above
+            means = [total := total * fading + loss * _SMOOTHING for loss in known]
+            self._smoothed = total
+            return means
         smoothed: list[float | None] = []
         for loss in losses:
             if loss is not None and math.isfinite(loss):
                 total = total * fading + loss * _SMOOTHING
                 weight = weight * fading + _SMOOTHING
+                weight = weight if weight < _WHOLE else 1.0
             smoothed.append(total / weight if weight else None)
         if weight:
             self._smoothed, self._smoothed_weight = total, weight

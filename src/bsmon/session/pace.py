@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from bsmon.core.records import Step
+from bsmon.core.step_columns import in_columns
 
 _WINDOW_S = 5.0
 
@@ -20,10 +21,9 @@ class Pace:
 
     def add(self, steps: Sequence[Step]) -> None:
         """Take steps that were just made."""
-        seconds = sum(step.duration_s for step in steps)
-        samples = sum(step.batch_size for step in steps)
-        wait = sum(step.data_wait_s for step in steps)
-        self._parts.append((seconds, len(steps), samples, wait))
+        made = in_columns(steps)
+        seconds = sum(made.duration_s)
+        self._parts.append((seconds, len(steps), sum(made.batch_size), sum(made.data_wait_s)))
         self._seconds += seconds
         while len(self._parts) > 1 and self._seconds - self._parts[0][0] >= _WINDOW_S:
             self._seconds -= self._parts.popleft()[0]

@@ -23,6 +23,7 @@ from bsmon.core.records import (
     Step,
 )
 from bsmon.core.snapshot import BatchState, Failure, Mark, MemoryForecast, Progress, RunInfo, RunState, Snapshot
+from bsmon.core.step_columns import Steps, in_columns
 from bsmon.session.charts import ChartSeries
 from bsmon.session.findings import Findings
 from bsmon.session.instruments import Instruments
@@ -72,11 +73,12 @@ class RunRecord:
 
     def steps(self, records: Sequence[Step]) -> None:
         """Updates were made."""
-        self._note_epoch(records)
-        self.last_step = records[-1]
+        made = Steps(in_columns(records))
+        self._note_epoch(made)
+        self.last_step = made[-1]
         self.findings.steps(records)
-        self.pace.add(records)
-        self.charts.steps(records, self.pace.samples_per_second)
+        self.pace.add(made)
+        self.charts.steps(made, self.pace.samples_per_second)
         self._version += 1
 
     def measured(self, measurement: Measurement) -> None:
@@ -279,8 +281,8 @@ class RunRecord:
             probes_cost_share=self.instruments.probes.cost_share if self.instruments else None,
         )
 
-    def _note_epoch(self, records: Sequence[Step]) -> None:
-        epoch = records[-1].epoch
+    def _note_epoch(self, made: Steps) -> None:
+        epoch = made.columns.epoch[-1]
         if self.last_step is None or self.last_step.epoch != epoch:
-            first = next(step for step in records if step.epoch == epoch)
+            first = made[made.columns.epoch.index(epoch)]
             self._epoch_began_at = first.samples - first.batch_size

@@ -35,7 +35,22 @@ class BinnedSeries:
 
     def append(self, x: float, value: float | None) -> None:
         """Add one value. None, NaN and infinities leave a gap: they count as unknown, not as 0."""
-        self.extend([(x, value)])
+        index = int(x / self._width)
+        if index >= len(self._count) or not (value is None or self._count[index]):
+            self.extend([(x, value)])
+            return
+        # The bin is there: most values of a long run come this way.
+        self._frozen = None
+        if value is None or not math.isfinite(value):
+            self._last = None
+            return
+        self._last = value
+        self._count[index] += 1
+        if value < self._low[index]:
+            self._low[index] = value
+        elif value > self._high[index]:
+            self._high[index] = value
+        self._mean[index] += (value - self._mean[index]) / self._count[index]
 
     def extend(self, points: Iterable[tuple[float, float | None]]) -> None:
         """Add many values, x ascending."""
@@ -47,11 +62,8 @@ class BinnedSeries:
                 self._merge()
                 width, low, high, mean, count = self._width, self._low, self._high, self._mean, self._count
                 index = int(x / width)
-            while len(count) <= index:
-                low.append(0.0)
-                high.append(0.0)
-                mean.append(0.0)
-                count.append(0)
+            if len(count) <= index:
+                self._reach(index)
             if value is None or not math.isfinite(value):
                 self._last = None
                 continue
@@ -61,8 +73,10 @@ class BinnedSeries:
             if number == 0:
                 low[index] = high[index] = mean[index] = value
                 continue
-            low[index] = min(low[index], value)
-            high[index] = max(high[index], value)
+            if value < low[index]:
+                low[index] = value
+            elif value > high[index]:
+                high[index] = value
             mean[index] += (value - mean[index]) / (number + 1)
 
     def extend_columns(self, xs: Sequence[float], values: Sequence[float | None]) -> None:
@@ -77,8 +91,8 @@ class BinnedSeries:
             start = end
 
     def _add_to_bin(self, index: int, values: Sequence[float | None]) -> bool:
-        """Add values to one bin that is there and holds something; False, and nothing added, where that cannot be."""
-        if index >= len(self._count) or not self._count[index] or None in values:
+        """Add values to one bin; False, and nothing added, where there is no place for it or not all is known."""
+        if index >= self._capacity or None in values:
             return False
         known: Sequence[float] = values  # type: ignore[assignment]  # None is not among them
         total = sum(known)
@@ -86,11 +100,21 @@ class BinnedSeries:
             return False
         self._frozen = None
         self._last = known[-1]
-        self._low[index] = min(self._low[index], min(known))
-        self._high[index] = max(self._high[index], max(known))
+        self._reach(index)
+        low, high, held = min(known), max(known), self._count[index]
+        self._low[index] = min(self._low[index], low) if held else low
+        self._high[index] = max(self._high[index], high) if held else high
         self._count[index] += len(known)
         self._mean[index] += (total - len(known) * self._mean[index]) / self._count[index]
         return True
+
+    def _reach(self, index: int) -> None:
+        """Make the bins up to this one."""
+        missing = index + 1 - len(self._count)
+        if missing > 0:
+            for numbers in (self._low, self._high, self._mean):
+                numbers.extend([0.0] * missing)
+            self._count.extend([0] * missing)
 
     def copy(self) -> BinnedSeries:
         """Another series of the same content; what is added to one the other does not see."""

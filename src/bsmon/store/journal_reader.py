@@ -30,6 +30,7 @@ from bsmon.store.journal_steps import decode_steps
 _CHUNK = 1 << 20
 _LONGEST_LINE = 16 << 20
 _MOST_SECONDS = 1e10  # three centuries
+_MARK = b'"$'
 
 _decode = msgspec.json.Decoder(list).decode
 
@@ -108,7 +109,7 @@ class JournalReader:
             if line.startswith(STEPS_PREFIX):
                 time_s, steps = decode_steps(line)
                 return Entry(Moment(time_s, self.clock + time_s), StepsMade(steps), self.offset)
-            return self._rare(_decode(line))
+            return self._rare(_decode(line), marked=_MARK in line)
         except BadInput:
             raise
         except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError):
@@ -116,7 +117,8 @@ class JournalReader:
             self.damaged += 1
             return None
 
-    def _rare(self, line: list[Plain]) -> Entry | None:
+    def _rare(self, line: list[Plain], *, marked: bool) -> Entry | None:
+        """`marked`: it may hold references or numbers that JSON has not; most lines do not, and looking takes time."""
         kind, time_s, *rest = line
         if not isinstance(kind, str) or not isinstance(time_s, int | float) or not 0 <= time_s < _MOST_SECONDS:
             raise ValueError("no line of a journal")
@@ -126,7 +128,7 @@ class JournalReader:
         if kind == DEFINITION:
             self._define(*rest)
             return None
-        fields = restored(rest[0], self._definitions)
+        fields = restored(rest[0], self._definitions) if marked else rest[0]
         happening: Happening
         if kind in MEASUREMENTS:
             happening = Measured(msgspec.convert(fields, MEASUREMENTS[kind]))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from itertools import accumulate, repeat
+from itertools import accumulate
+from typing import TypeVar
 
 import msgspec
 
 from bsmon.core.records import Step
+from bsmon.core.step_columns import Columns, Steps, in_columns
 
 STEPS = "s"
 PREFIX = f'["{STEPS}",'.encode()
@@ -18,7 +20,7 @@ _FOUR_DECIMALS = "%.4f".__mod__
 _MOST_STEPS = 1 << 20  # of one line; a line of a real run has a few hundred
 
 Whole = int | list[int]
-Decimal = float | str
+Number = TypeVar("Number", int, float)
 
 
 class _Columns(msgspec.Struct, array_like=True):
@@ -41,7 +43,7 @@ _decode = msgspec.json.Decoder(_Columns).decode
 
 def encode_steps(time_s: float, records: Sequence[Step]) -> bytes:
     """The line of these steps, which must not be empty."""
-    step, epoch, samples, batch, micro, rate, loss, moment, duration, wait = zip(*records, strict=True)
+    step, epoch, samples, batch, micro, rate, loss, moment, duration, wait = in_columns(records)
     columns = (
         f"{time_s:.4f}",
         str(step[0]) if _is_count(step) else _list(map(str, step)),
@@ -58,7 +60,7 @@ def encode_steps(time_s: float, records: Sequence[Step]) -> bytes:
     return f'["{STEPS}",{",".join(columns)}]\n'.encode()
 
 
-def decode_steps(line: bytes) -> tuple[float, list[Step]]:
+def decode_steps(line: bytes) -> tuple[float, Steps]:
     """(time in seconds, steps) of a line.
 
     Raises ValueError (msgspec's errors are such) where the line is damaged.
@@ -69,31 +71,31 @@ def decode_steps(line: bytes) -> tuple[float, list[Step]]:
         raise ValueError("no steps, or too many")
     step = range(columns.step, columns.step + count) if isinstance(columns.step, int) else columns.step
     batch = _spread(columns.batch_size, count)
-    samples: Iterable[int] = columns.samples if isinstance(columns.samples, list) else _sums(columns.samples, batch)
-    losses = columns.loss
-    if b'"' in line[len(PREFIX) :]:
-        losses = [float(loss) if isinstance(loss, str) else loss for loss in losses]
-    rows = zip(
+    made = Columns(
         step,
         _spread(columns.epoch, count),
-        samples,
+        columns.samples if isinstance(columns.samples, list) else list(_sums(columns.samples, batch)),
         batch,
         _spread(columns.micro_batch_size, count),
-        columns.learning_rate if isinstance(columns.learning_rate, list) else repeat(columns.learning_rate, count),
-        losses,
+        _spread(columns.learning_rate, count),
+        _read_losses(columns.loss) if b'"' in line[len(PREFIX) :] else columns.loss,  # type: ignore[arg-type]  # no text
         columns.moment_s,
         columns.duration_s,
         columns.data_wait_s,
-        strict=True,
     )
-    steps = list(map(Step._make, rows))
+    if any(len(column) != count for column in made):
+        raise ValueError("columns of different lengths")
     if min(step) < 0 or min(columns.moment_s) < 0:
         raise ValueError("steps before the first")
-    return columns.time_s, steps
+    return columns.time_s, Steps(made)
 
 
-def _spread(column: Whole, count: int) -> Sequence[int]:
+def _spread(column: Number | list[Number], count: int) -> list[Number]:
     return column if isinstance(column, list) else [column] * count
+
+
+def _read_losses(losses: list[float | str | None]) -> list[float | None]:
+    return [float(loss) if isinstance(loss, str) else loss for loss in losses]
 
 
 def _sums(first: int, batch: Sequence[int]) -> Iterable[int]:

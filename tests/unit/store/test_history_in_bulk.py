@@ -42,3 +42,13 @@ def test_a_copy_is_of_its_own() -> None:
     other.append(2, 3.0)
     assert series.freeze().mean == (1.0, 2.0)
     assert other.freeze().mean == (1.0, 2.0, 3.0)
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), ODD | st.floats(-1e6, 1e6)), max_size=60))
+def test_one_by_one_or_all_at_once(points: list[tuple[int, float | None]]) -> None:
+    points.sort(key=lambda point: point[0])
+    single, whole = BinnedSeries(capacity=8), BinnedSeries(capacity=8)
+    for x, value in points:
+        single.append(x, value)
+    whole.extend(points)
+    assert close(single.freeze()) == close(whole.freeze())
