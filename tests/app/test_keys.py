@@ -22,6 +22,7 @@ from bsmon.core.snapshot import RunState, Snapshot
 from bsmon.ui.keys import KEYS
 from bsmon.ui.layout import PANELS
 from bsmon.ui.panels.footer import Footer
+from bsmon.ui.panels.sheet import Sheet
 from bsmon.ui.screens.help import HelpScreen
 from bsmon.ui.screens.quit import QuitScreen
 from bsmon.ui.screens.run import RunScreen
@@ -180,6 +181,18 @@ async def test_quit_asks_while_training(driven: Driven, quit_key: str, key: str,
         assert session.submitted == ([] if command is None else [command])
         assert pilot.app.is_running
         assert ("stopping" in panel_text(pilot, "header")) == (command is not None)
+
+
+async def test_quitting_may_leave_the_run_training(driven: Driven) -> None:
+    session = fakes.FakeSession(fakes.training())
+    async with driven(session) as pilot:
+        await pilot.press("q")
+        sheet = pilot.app.screen.query_one(Sheet)
+        assert any("detach" in sheet.render_line(y).text for y in range(sheet.size.height))
+        await pilot.press("d")
+        await pilot.pause()
+        assert session.submitted == []
+        assert not pilot.app.is_running
 
 
 async def test_after_a_stop_the_app_closes_with_the_run(driven: Driven) -> None:

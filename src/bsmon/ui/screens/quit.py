@@ -27,7 +27,8 @@ _CHOICES = (
         "stop after this epoch",
         "Finishes the epoch first: every sample is then seen equally often.",
     ),
-    ("k", "keep training", "Nothing changes; escape does the same. To leave the screen and train on, press d."),
+    ("d", "detach", "Closes the screen and trains on; bsmon attach brings it back."),
+    ("k", "cancel", "Nothing changes; escape does the same."),
 )
 _LEAVE = ("l", "leave at once", "Does not wait for the step to end. For a run that hangs.")
 
@@ -38,6 +39,7 @@ class QuitScreen(Dialog[Stop | Leave | None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s,enter", "stop(False)", show=False),
         Binding("e", "stop(True)", show=False),
+        Binding("d", "app.detach", show=False),
         Binding("k,escape,q", "keep", show=False),
         Binding("l", "leave", show=False),
         Binding("ctrl+c", "stop_or_leave", show=False),
