@@ -151,9 +151,15 @@ class HostSample:
     memory_total_bytes: int | None = None
     memory_available_bytes: int | None = None
     swap_used_bytes: int | None = None
-    disk_read_bytes_s: float | None = None
+    run_read_bytes_s: float | None = None  # by system calls of this process and its workers, the page cache's included
+    run_storage_read_bytes_s: float | None = None  # that really came from storage for them, mapped files included
+    run_storage_write_bytes_s: float | None = None
+    data_storage: str = ""  # where the training data lie: "nvme0n1p2 (ext4)"; "" = not known
+    data_disk_read_bytes_s: float | None = None  # of the disk that the training data lie on, by everybody
+    data_disk_write_bytes_s: float | None = None
+    disk_read_bytes_s: float | None = None  # all disks of the machine
     disk_write_bytes_s: float | None = None
-    network_bytes_s: float | None = None
+    network_bytes_s: float | None = None  # all interfaces of the machine, in and out
 
 
 @dataclass(frozen=True, slots=True)

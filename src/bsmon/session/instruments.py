@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,3 +36,4 @@ class Instruments:
     device_uuid: str | None
     time_shares: Callable[[], Mapping[str, float] | None]  # phase -> 0..1 of a step's time
     probes: Probes
+    data_paths: Sequence[str] = ()  # that the training data are read from, where that is known

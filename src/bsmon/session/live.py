@@ -6,7 +6,7 @@ import dataclasses
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from bsmon.config.schema import Config
@@ -44,6 +44,9 @@ class Sampler(Protocol):
 
     def set_device(self, uuid: str | None, torch_device: str) -> None:
         """Which device the run trains on."""
+
+    def set_data_paths(self, paths: Sequence[str]) -> None:
+        """Which files or folders it reads its data from."""
 
     def stop(self) -> None:
         """End soon; never waits for a driver."""
@@ -188,6 +191,7 @@ class LiveSession:
         if instruments is not None and not self._device_told:
             self._device_told = True
             sampler.set_device(instruments.device_uuid, instruments.device)
+            sampler.set_data_paths(instruments.data_paths)
 
     def _begin_journal(self) -> None:
         if self._journal is None:

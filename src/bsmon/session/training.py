@@ -66,7 +66,7 @@ def _instruments(config: Config, parts: Parts, observer: Inbox) -> tuple[Watch, 
         noise_scale=config.telemetry.noise_scale,
         scaler=parts.scaler,
     )
-    observer.instruments(Instruments(device, device_uuid(device), timer.shares, probes))
+    observer.instruments(Instruments(device, device_uuid(device), timer.shares, probes, parts.data.data_paths))
     return probes, timer
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import psutil
@@ -12,6 +12,7 @@ import psutil
 from bsmon.core import cgroup
 from bsmon.core.records import HostSample
 from bsmon.telemetry.attempt import attempt
+from bsmon.telemetry.data_storage import DataStorage, find_storage, transferred_bytes
 from bsmon.telemetry.process_tree import ProcessTree
 from bsmon.telemetry.rates import Rates
 
@@ -26,11 +27,21 @@ class HostReader:
         self._rates = Rates()
         self._tree = ProcessTree(clock)
         self._busy: tuple[float, float] | None = None
+        self._data_paths: Sequence[str] = ()
+        self._storage: DataStorage | None = DataStorage()
+
+    def set_data_paths(self, paths: Sequence[str]) -> None:
+        """Tell where the training data lie, from any thread; their disk is looked up with the next reading."""
+        self._data_paths, self._storage = paths, None
 
     def read(self, exclude: frozenset[int] = frozenset()) -> HostSample:
         """One sample. `exclude`: child processes that are bsmon's own and no part of the training."""
         usage = self._tree.read(exclude)
         total, available = _memory()
+        storage = self._find_storage()
+        run_read, run_fetched, run_written = self._rates_of("run", usage.traffic, 3)
+        disk_read, disk_written = self._rates_of("data disk", attempt(lambda: transferred_bytes(storage)), 2)
+        all_read, all_written = self._rates_of("all disks", attempt(_disk_bytes), 2)
         return HostSample(
             rss_bytes=usage.rss_bytes,
             cpu_percent=usage.cpu_percent,
@@ -42,13 +53,28 @@ class HostReader:
             memory_total_bytes=total,
             memory_available_bytes=available,
             swap_used_bytes=attempt(lambda: int(psutil.swap_memory().used)),
-            disk_read_bytes_s=self._rate("disk_read", lambda: _disk_bytes("read_bytes")),
-            disk_write_bytes_s=self._rate("disk_write", lambda: _disk_bytes("write_bytes")),
-            network_bytes_s=self._rate("network", _network_bytes),
+            run_read_bytes_s=run_read,
+            run_storage_read_bytes_s=run_fetched,
+            run_storage_write_bytes_s=run_written,
+            data_storage=storage.name,
+            data_disk_read_bytes_s=disk_read,
+            data_disk_write_bytes_s=disk_written,
+            disk_read_bytes_s=all_read,
+            disk_write_bytes_s=all_written,
+            network_bytes_s=self._rate("network", attempt(_network_bytes)),
         )
 
-    def _rate(self, key: str, counter: Callable[[], float]) -> float | None:
-        return self._rates.per_second(key, attempt(counter), self._clock())
+    def _find_storage(self) -> DataStorage:
+        if self._storage is None:
+            self._storage = attempt(lambda: find_storage(self._data_paths)) or DataStorage()
+        return self._storage
+
+    def _rate(self, key: str, counter: float | None) -> float | None:
+        return self._rates.per_second(key, counter, self._clock())
+
+    def _rates_of(self, key: str, counters: Sequence[int] | None, count: int) -> list[float | None]:
+        """The rates of so many counters that were read together, or together not at all."""
+        return [self._rate(f"{key} {at}", None if counters is None else counters[at]) for at in range(count)]
 
     def _machine_cpu_percent(self) -> float | None:
         now = attempt(_busy_and_total)
@@ -76,11 +102,12 @@ def _busy_and_total() -> tuple[float, float]:
     return total - times["idle"] - times.get("iowait", 0.0), total
 
 
-def _disk_bytes(counter: str) -> float:
+def _disk_bytes() -> tuple[int, int]:
+    """Read from and written to all disks."""
     counters = psutil.disk_io_counters()
     if counters is None:
         raise LookupError("this machine shows no disks")
-    return float(getattr(counters, counter))
+    return int(counters.read_bytes), int(counters.write_bytes)
 
 
 def _network_bytes() -> float:

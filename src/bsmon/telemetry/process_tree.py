@@ -1,4 +1,4 @@
-"""Processor time and memory of this process and of its children: DataLoader workers, mostly."""
+"""Processor time, memory and file traffic of this process and of its children: DataLoader workers, mostly."""
 
 from __future__ import annotations
 
@@ -7,11 +7,20 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
 from bsmon.telemetry.attempt import FAILURES
 from bsmon.telemetry.rates import Rates
+
+
+class Traffic(NamedTuple):
+    """Bytes so far, of all processes together."""
+
+    read: int  # by system calls
+    storage_read: int
+    storage_written: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +31,7 @@ class TreeUsage:
     cpu_percent: float | None = None
     children_cpu_percent: float | None = None
     children: int | None = None
+    traffic: Traffic | None = None
 
 
 class ProcessTree:
@@ -33,6 +43,7 @@ class ProcessTree:
         self._rates = Rates()
         self._own = psutil.Process()
         self._children: dict[int, psutil.Process] = {}
+        self._excluded: frozenset[int] = frozenset()
 
     def read(self, exclude: frozenset[int] = frozenset()) -> TreeUsage:
         """One reading; `exclude` lists process ids whose subtrees are not counted."""
@@ -47,7 +58,27 @@ class ProcessTree:
             cpu_percent=own_cpu,
             children_cpu_percent=sum(rates) if rates else (None if measured else 0.0),
             children=len(sizes),
+            traffic=self._traffic(exclude),
         )
+
+    def _traffic(self, exclude: frozenset[int]) -> Traffic | None:
+        """What all processes together have read and written so far; None where that is not known of each of them.
+
+        Only the sum can be made a rate of: a child that has ended leaves its count to its parent. For the same reason
+        the sum says nothing when an excluded child has ended.
+        """
+        before, self._excluded = self._excluded, exclude
+        if before - exclude:
+            return None
+        try:
+            counts = [process.io_counters() for process in (self._own, *self._children.values())]
+            return Traffic(
+                read=sum(count.read_chars for count in counts),
+                storage_read=sum(count.read_bytes for count in counts),
+                storage_written=sum(count.write_bytes for count in counts),
+            )
+        except FAILURES:
+            return None
 
     def _measure(self, process: psutil.Process) -> tuple[float | None, int | None]:
         """Percent of one core since the last reading, and resident bytes; unknown for a process that ended."""

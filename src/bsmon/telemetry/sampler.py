@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from bsmon.core.records import GpuSample, HardwareSample, HostSample, TorchMemory
@@ -69,6 +69,10 @@ class HardwareSampler:
         Without a UUID the GPU is found through CUDA_VISIBLE_DEVICES where that is certain; else no GPU is marked.
         """
         self._device = _Device(uuid or "", torch_device)
+
+    def set_data_paths(self, paths: Sequence[str]) -> None:
+        """Tell which files or folders the run reads its data from, from any thread; none where that is not known."""
+        self._host.set_data_paths(paths)
 
     def start(self) -> None:
         """Begin sampling."""

@@ -26,6 +26,7 @@ _PHASES = (
     ("telemetry", "bsmon", "▞", Role.VALIDATION),
 )
 _REASONS_SHOWN = 4
+_LONGEST_STORAGE = 40
 
 
 def label(text: str) -> Row:
@@ -188,17 +189,37 @@ def forecast_row(snapshot: Snapshot, width: int) -> list[Row]:
     return [(*label("needs"), *joined(parts, width - LABEL, "  "))] if parts else []
 
 
-def host_traffic_row(host: HostSample, width: int) -> Row:
-    """Disk, network, swap."""
-
-    def rate(value: float | None) -> str:
-        return numbers.UNKNOWN if value is None else f"{numbers.size(value)}/s"
-
+def traffic_rows(host: HostSample, width: int) -> list[Row]:
+    """What this run reads and writes and the disk that its data lie on; then the machine's disks, network and swap."""
     swaps = bool(host.swap_used_bytes)
-    parts = [
-        labelled("disk read", rate(host.disk_read_bytes_s)),
-        labelled("written", rate(host.disk_write_bytes_s)),
-        labelled("network", rate(host.network_bytes_s)),
+    run = [
+        labelled("run reads", _rate(host.run_read_bytes_s)),
+        labelled("from storage", _rate(host.run_storage_read_bytes_s)),
+        labelled("writes", _rate(host.run_storage_write_bytes_s)),
+        _data_disk(host),
+    ]
+    machine = [
+        labelled("all disks read", _rate(host.disk_read_bytes_s)),
+        labelled("written", _rate(host.disk_write_bytes_s)),
+        labelled("network", _rate(host.network_bytes_s)),
         labelled("swap", numbers.size(host.swap_used_bytes), Role.WARNING if swaps else Role.INK),
     ]
-    return (*label("traffic"), *joined(parts, width - LABEL, "  "))
+    return [
+        (*label("files"), *joined(run, width - LABEL, "  ")),
+        (*label("machine"), *joined(machine, width - LABEL, "  ")),
+    ]
+
+
+def _data_disk(host: HostSample) -> Row:
+    """Where the data lie, with the disk's rates where there is one."""
+    if not host.data_storage:
+        return labelled("data on", numbers.UNKNOWN)
+    name = labelled("data on", shorten(clean(host.data_storage), _LONGEST_STORAGE))
+    if host.data_disk_read_bytes_s is None:
+        return name
+    rates = f"read {_rate(host.data_disk_read_bytes_s)}, written {_rate(host.data_disk_write_bytes_s)}"
+    return (*name, (f": {rates}", Role.INK))
+
+
+def _rate(value: float | None) -> str:
+    return numbers.UNKNOWN if value is None else f"{numbers.size(value)}/s"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,6 +29,9 @@ class NoSampler:
         pass
 
     def set_device(self, uuid: str | None, torch_device: str) -> None:
+        pass
+
+    def set_data_paths(self, paths: Sequence[str]) -> None:
         pass
 
     def stop(self) -> None:

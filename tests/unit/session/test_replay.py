@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,7 @@ class NoSampler:
     def start(self) -> None: ...
     def stop(self) -> None: ...
     def set_device(self, uuid: str | None, torch_device: str) -> None: ...
+    def set_data_paths(self, paths: Sequence[str]) -> None: ...
 
 
 def config() -> Config:

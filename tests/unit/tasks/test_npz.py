@@ -60,7 +60,7 @@ def test_values_come_through_unchanged(tmp_path: Path) -> None:
     assert torch.equal(data.train.tensors[0], torch.from_numpy(X))
     assert torch.equal(data.train.tensors[1], torch.from_numpy(Y))
     assert torch.equal(data.validation.tensors[0], torch.from_numpy(X[:5]))
-    assert data.files == (str(tmp_path / "data.npz"),)
+    assert data.files == data.data_paths == (str(tmp_path / "data.npz"),)
 
 
 def test_classes_of_the_validation_set_count_too(tmp_path: Path) -> None:

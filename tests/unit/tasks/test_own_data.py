@@ -49,6 +49,16 @@ def build(monkeypatch: pytest.MonkeyPatch, value: Any) -> TaskData:
     return build_data(Config(data=DataTarget(target="mine:data"), model=MlpModel(), path="run.toml"))
 
 
+def test_where_the_data_lie_is_taken_from_the_arguments(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(own, "call_target", lambda config, section, name: (Words(), "/here/mine.py"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train").mkdir()
+    arguments = {"root": str(tmp_path / "train"), "split": "train", "gone": "/not/there", "size": 3}
+    target = DataTarget(target="mine:data", arguments=arguments)
+    data = build_data(Config(data=target, model=MlpModel(), path="run.toml"))
+    assert data.data_paths == (str(tmp_path / "train"),)
+
+
 def test_a_pair_of_tensor_datasets(monkeypatch: pytest.MonkeyPatch) -> None:
     data = build(monkeypatch, (TensorDataset(X, Y), TensorDataset(X[:4], Y[:4])))
     assert isinstance(data.train, TensorBatches)

@@ -72,7 +72,7 @@ def test_a_file_of_ones_own_is_found_beside_the_config(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_bytes(("\ufeff" + "naïve 日本\r\n" * 20).encode())
     data = build(TextData(path="mine.txt", context=4, stride=1), str(tmp_path / "run.toml"))
     assert data.outputs == len(set("naïve 日本\n"))  # no byte-order mark, no carriage return
-    assert data.files == (str(tmp_path / "mine.txt"),)
+    assert data.files == data.data_paths == (str(tmp_path / "mine.txt"),)
 
 
 def test_validation_is_the_end_of_the_text(tmp_path: Path) -> None:

@@ -16,11 +16,15 @@ from bsmon.core import cgroup
 from bsmon.core.cgroup import CgroupMemory
 from bsmon.core.records import HostSample
 from bsmon.telemetry import host
+from bsmon.telemetry.data_storage import DataStorage
 from bsmon.telemetry.host import HostReader
 from bsmon.telemetry.process_tree import ProcessTree
 
 RATES = {"cpu_percent", "workers_cpu_percent", "machine_cpu_percent"}
 RATES |= {"disk_read_bytes_s", "disk_write_bytes_s", "network_bytes_s"}
+RUN = {"run_read_bytes_s", "run_storage_read_bytes_s", "run_storage_write_bytes_s"}
+DATA_DISK = {"data_disk_read_bytes_s", "data_disk_write_bytes_s"}
+RATES |= RUN | DATA_DISK
 
 
 class Clock:
@@ -62,6 +66,9 @@ REFUSED: list[tuple[str, set[str]]] = [
     ("psutil.cpu_times", {"machine_cpu_percent"}),
     ("os.getloadavg", {"load_1m"}),
     ("os.sched_getaffinity", {"cores"}),
+    ("psutil.Process.io_counters", RUN),
+    ("bsmon.telemetry.host.transferred_bytes", DATA_DISK),
+    ("bsmon.telemetry.host.find_storage", DATA_DISK),
     ("psutil.Process.oneshot", {"rss_bytes", "cpu_percent"}),
 ]
 
@@ -77,6 +84,7 @@ def test_what_the_system_refuses_is_unknown_and_only_that(
     monkeypatch.setattr(cgroup, "memory_limit", lambda: None)
     clock = Clock()
     reader = HostReader(clock)
+    reader.set_data_paths([__file__])
     monkeypatch.setattr(function, refuse)
     reader.read()
     clock.now = 1.0
@@ -178,3 +186,40 @@ def test_the_kernels_lists_of_children_are_followed_down(tmp_path: Path, monkeyp
     monkeypatch.setattr(psutil, "Process", process)
     ProcessTree(proc=tmp_path).read(exclude=frozenset({12}))
     assert sorted(found) == [11, 13, 14]
+
+
+def test_what_the_run_and_the_disk_of_its_data_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    stat = tmp_path / "stat"
+    stat.write_text("1 0 1000 0 1 0 500 0 0 0 0")
+    monkeypatch.setattr(host, "find_storage", lambda _paths: DataStorage("sda1 (ext4)", (stat,)))
+    clock = Clock()
+    reader = HostReader(clock)
+    reader.set_data_paths([str(tmp_path)])
+    reader.read()
+    stat.write_text("1 0 1040 0 1 0 500 0 0 0 0")
+    with Path("/dev/zero").open("rb") as zeros:
+        assert len(zeros.read(1 << 20)) == 1 << 20
+    clock.now = 2.0
+    sample = reader.read()
+    assert sample.data_storage == "sda1 (ext4)"
+    assert (sample.data_disk_read_bytes_s, sample.data_disk_write_bytes_s) == (40 * 512 / 2, 0.0)
+    assert sample.run_read_bytes_s is not None
+    assert sample.run_read_bytes_s >= (1 << 20) / 2
+
+
+def test_a_child_that_ends_leaves_its_reading_with_the_run(child: subprocess.Popen[str]) -> None:
+    tree = ProcessTree()
+    before = tree.read().traffic
+    child.communicate("end")
+    after = tree.read().traffic
+    assert before is not None
+    assert after is not None
+    assert before.read <= after.read < 2 * before.read
+
+
+def test_an_excluded_child_that_ends_is_not_taken_for_the_runs_reading(child: subprocess.Popen[str]) -> None:
+    tree = ProcessTree()
+    assert tree.read(exclude=frozenset({child.pid})).traffic is not None
+    child.communicate("end")
+    assert tree.read().traffic is None
+    assert tree.read().traffic is not None

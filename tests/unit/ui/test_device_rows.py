@@ -8,9 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bsmon.core.records import GpuSample, HardwareSample, TorchMemory
+from bsmon.core.records import GpuSample, HardwareSample, HostSample, TorchMemory
 from bsmon.core.snapshot import MemoryForecast, Snapshot
-from bsmon.ui.device_rows import forecast_row, gpu_notes, other_gpu_rows, reason_rows, time_rows, torch_row
+from bsmon.ui.device_rows import (
+    forecast_row,
+    gpu_notes,
+    other_gpu_rows,
+    reason_rows,
+    time_rows,
+    torch_row,
+    traffic_rows,
+)
 from bsmon.ui.memory import gpu_memory, host_memory, predicted_use
 from bsmon.ui.panels.hardware import Hardware, own_gpu, with_mark
 from bsmon.ui.roles import Role, Row
@@ -129,6 +137,31 @@ def test_torchs_allocator() -> None:
     row = text(torch_row(TorchMemory(2**30, 2**31, None, alloc_retries=3, ooms=1, inactive_split_bytes=2**20), 200))
     for words in ("allocated 1.00 GiB", "reserved 2.00 GiB", "peak n/a", "retries 3", "fragments 1.00 MiB"):
         assert words in row
+
+
+def test_what_the_run_reads_and_the_disk_of_its_data() -> None:
+    host = HostSample(
+        run_read_bytes_s=2.0**30,
+        run_storage_read_bytes_s=0.0,
+        data_storage="nvme0n1p2 (ext4)\x1b[2J",
+        data_disk_read_bytes_s=3 * 2.0**20,
+        data_disk_write_bytes_s=0.0,
+        network_bytes_s=1024.0,
+    )
+    files, machine = map(text, traffic_rows(host, 200))
+    for words in ("run reads 1.00 GiB/s", "from storage 0 B/s", "writes n/a", "nvme0n1p2 (ext4)", "read 3.00 MiB/s"):
+        assert words in files
+    assert "\x1b" not in files
+    assert "network 1.00 KiB/s" in machine
+    assert "all disks read n/a" in machine
+
+
+@pytest.mark.parametrize(
+    ("storage", "words"),
+    [("filer:/a (nfs4, over the network)", "data on filer:/a (nfs4, over the network)"), ("", "data on n/a")],
+)
+def test_data_on_no_disk_have_no_disks_rate(storage: str, words: str) -> None:
+    assert text(traffic_rows(HostSample(data_storage=storage), 200)[0]).endswith(words)
 
 
 def test_forecasts_and_fences() -> None:

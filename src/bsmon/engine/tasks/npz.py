@@ -43,6 +43,7 @@ def build_npz(config: Config, section: NpzData) -> TaskData:
         domain=section.domain or ("images" if len(shape) == 3 else "text" if kind == "tokens" else "other"),
         description=f"{path.name}: {'x'.join(map(str, shape))} numbers a sample, {outputs:,} {_NOUNS[kind]}",
         files=(str(path),),
+        data_paths=(str(path),),
     )
 
 

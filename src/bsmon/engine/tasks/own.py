@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sized
 from typing import Any
 
@@ -45,7 +46,14 @@ def build_own(config: Config, section: DataTarget) -> TaskData:
         domain=section.domain or "other",
         description=section.target,
         files=(file,),
+        data_paths=_paths_in(section.arguments),
     )
+
+
+def _paths_in(arguments: Mapping[str, object]) -> tuple[str, ...]:
+    """The arguments that are the path of something that is there: where the data are, as far as the config tells."""
+    texts = (text for text in arguments.values() if isinstance(text, str) and os.sep in text)
+    return tuple(text for text in texts if os.path.exists(text))  # noqa: PTH110 - Path raises where text is no path
 
 
 def _parts(config: Config, section: DataTarget, value: Any) -> dict[str, Any]:

@@ -50,3 +50,4 @@ class TaskData:
     labels: Tensor | None = None  # classes of the training samples, int64, shape (n,)
     sample_weights: Tensor | None = None  # for WeightedRandomSampler, float64, shape (n,)
     files: tuple[str, ...] = ()  # read from outside bsmon
+    data_paths: tuple[str, ...] = ()  # files or folders that samples come from, where that is known

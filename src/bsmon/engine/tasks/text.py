@@ -47,6 +47,7 @@ def build_text(config: Config, section: TextData) -> TaskData:
     tokens, vocabulary = encode(source.text)
     cut, held = divide(config, section, len(tokens))
     stride = section.stride or section.context
+    files = () if source.path is None else (str(source.path),)
     return TaskData(
         name="text",
         train=TextWindows(tokens[:cut], section.context, stride),
@@ -57,7 +58,8 @@ def build_text(config: Config, section: TextData) -> TaskData:
         outputs=vocabulary,
         domain=section.domain or "text",
         description=f"{source.name}: {len(tokens):,} characters, {vocabulary} different, {section.context} a sample",
-        files=() if source.path is None else (str(source.path),),
+        files=files,
+        data_paths=files,
     )
 
 

@@ -14,13 +14,13 @@ from bsmon.ui.device_rows import (
     gpu_facts,
     gpu_more,
     gpu_notes,
-    host_traffic_row,
     label,
     other_gpu_rows,
     reason_rows,
     stacked_bar,
     time_rows,
     torch_row,
+    traffic_rows,
 )
 from bsmon.ui.memory import Memory, gpu_memory, host_memory, predicted_use
 from bsmon.ui.panels.header import labelled
@@ -77,7 +77,7 @@ def _tall(view: View, hardware: HardwareSample, gpu: GpuSample | None, width: in
         rows.append(torch_row(hardware.torch, width))
     rows += other_gpu_rows(hardware, width)
     rows += [BLANK, _host_row(hardware, snapshot, width), _host_memory_row(hardware, snapshot, width)]
-    return [*rows, host_traffic_row(hardware.host, width), _cost_row(view, hardware, width)]
+    return [*rows, *traffic_rows(hardware.host, width), _cost_row(view, hardware, width)]
 
 
 def _memory(hardware: HardwareSample, gpu: GpuSample | None, snapshot: Snapshot, width: int) -> list[Row]:
