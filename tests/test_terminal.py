@@ -70,6 +70,31 @@ def test_a_run_that_finishes_says_so_and_ends_with_0(tmp_path: Path) -> None:
         assert terminal.left_behind() == []
 
 
+PRINTING = """
+import sys, torch
+from torch.utils.data import TensorDataset
+
+def data():
+    print("a line of its own")
+    print("a warning of its own", file=sys.stderr)
+    return TensorDataset(torch.randn(64, 8), torch.arange(64) % 2)
+"""
+
+
+def test_beside_the_screen_workers_start_and_what_is_printed_is_logged(tmp_path: Path) -> None:
+    (tmp_path / "printing.py").write_text(PRINTING)
+    parts = '[data]\ntarget = "printing:data"\n[model]\nname = "mlp"\n[train]\nnum_workers = 1\n[run]\nepochs = 1\n'
+    (tmp_path / "run.toml").write_text(parts)
+    with Terminal([*BSMON, "train", "run.toml"], columns=120, rows=40, cwd=tmp_path, env=ENVIRONMENT) as terminal:
+        terminal.until("finished")
+        terminal.press("q")
+        assert terminal.wait() == 0
+    (log,) = tmp_path.glob("runs/*/log.txt")
+    printed = log.read_text()
+    assert "a line of its own" in printed
+    assert "a warning of its own" in printed
+
+
 def test_bad_input_is_a_message_on_the_plain_screen(tmp_path: Path) -> None:
     with Terminal([*BSMON, "train", "nowhere.toml"], cwd=tmp_path, env=ENVIRONMENT) as terminal:
         assert terminal.wait() == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 import traceback
 from collections.abc import Callable
@@ -32,6 +33,7 @@ class TrainingApp(BsmonApp):
         """`begin` starts the training."""
         super().__init__(session, theme=theme, frames_per_second=frames_per_second)
         self._begin = begin
+        self._streams = (sys.stdout, sys.stderr)
         self._training = session
         self._capture = capture
         self._gone = threading.Event()
@@ -43,6 +45,9 @@ class TrainingApp(BsmonApp):
 
     def on_ready(self) -> None:
         """The first frame stands: now torch may be imported, which holds the interpreter for seconds."""
+        # Textual's stand-ins throw away what is printed, and give -1 as their descriptor, which multiprocessing hands
+        # on to the helper of DataLoader workers: none would start. The real streams go to the log.
+        sys.stdout, sys.stderr = self._streams
         self._begin()
         if self._exit_wanted:
             self.exit()
