@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bsmon.core.advice import NoiseScale
+from bsmon.core.gradients import LEAST_NOISE_SAMPLES
 
 LONGEST_WINDOW = 128
-SHORTEST_WINDOW = 16  # fewer probes: not known yet
+SHORTEST_WINDOW = LEAST_NOISE_SAMPLES  # fewer probes: not known yet
 DRIFT_STANDARD_ERRORS = 2.0
 Z_90_PERCENT = 1.645  # two-sided
 

@@ -145,7 +145,12 @@ class Telemetry(Section, frozen=True):
     """What is measured during the run, and what the measuring may cost."""
 
     budget: Annotated[
-        float, Meta(gt=0, le=1, description="Share of the step time that gradient statistics may take on average.")
+        float,
+        Meta(
+            gt=0,
+            le=1,
+            description="Share of the training time that gradient measurements may take, over the planned run.",
+        ),
     ] = 0.02
     probe_weight: Annotated[
         WeightIndex | None,

@@ -7,6 +7,9 @@ from enum import StrEnum
 
 from bsmon.core.records import ClassMix, GradientStats, ProbedSpeed
 
+LEAST_NOISE_SAMPLES = 16
+"""Samples towards the gradient noise scale below which nothing is said of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class NoiseSample:

@@ -40,6 +40,13 @@ class Parts:
     cursor: SampleCursor
     schedule: LearningRateSchedule
 
+    def left(self, step: int) -> float:
+        """How much of the planned run is still to come when the update `step` (from 1) begins, 1..0."""
+        run = self.config.run
+        if run.max_steps is not None:
+            return max(0.0, 1 - (step - 1) / run.max_steps)
+        return max(0.0, 1 - self.cursor.consumed / ((run.epochs or 1) * self.cursor.epoch_samples))
+
 
 def build(config: Config, waiting_for: Callable[[str], None]) -> Parts:
     """Build everything, saying what it is at through `waiting_for`.

@@ -24,7 +24,7 @@ class Probes(Protocol):
 
     @property
     def noise_reason(self) -> str:
-        """Why the noise scale has no better estimator than the one in use; "" where it has the best."""
+        """Why the noise scale is not known, or has no better estimator; "" where nothing is in its way."""
         ...
 
 

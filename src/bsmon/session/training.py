@@ -65,6 +65,7 @@ def _instruments(config: Config, parts: Parts, observer: Inbox) -> tuple[Watch, 
         probe_weight=config.telemetry.probe_weight,
         noise_scale=config.telemetry.noise_scale,
         scaler=parts.scaler,
+        left=parts.left,
     )
     observer.instruments(Instruments(device, device_uuid(device), timer.shares, probes, parts.data.data_paths))
     return probes, timer

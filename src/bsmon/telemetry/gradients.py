@@ -48,10 +48,11 @@ class GradientProbes:
         probe_weight: str | None = None,
         noise_scale: bool = True,
         scaler: torch.amp.GradScaler | None = None,
+        left: Callable[[int], float] | None = None,
     ) -> None:
         """`budget`: share of the step time that all of it may take, 0..1. Raises BadInput for a wrong `probe_weight`.
 
-        `scaler`: where the losses are scaled; gradients reach `gradients_ready` unscaled.
+        `scaler`: where the losses are scaled; gradients reach `gradients_ready` unscaled. `left`: see NoiseProbe.
         """
         named = {name.removeprefix("_orig_mod."): p for name, p in model.named_parameters() if p.requires_grad}
         parameters = tuple(named.values())
@@ -65,7 +66,9 @@ class GradientProbes:
         self.schedule = Schedule(budget * (1 - NOISE_PART if noise_scale else 1), max_rate_hz=MAX_RATE_HZ)
         self._meter = CostMeter(device)
         self.noise = (
-            NoiseProbe(model, parameters, self._sample, device, share=budget * NOISE_PART) if noise_scale else None
+            NoiseProbe(model, parameters, self._sample, device, share=budget * NOISE_PART, left=left)
+            if noise_scale
+            else None
         )
         self._readback: Readback[Layout] = Readback(device)
         self._one = torch.ones(1, device=device)
@@ -90,8 +93,10 @@ class GradientProbes:
 
     @property
     def noise_reason(self) -> str:
-        """Why the noise scale has no better estimator than the one in use; "" where it has the best."""
-        return self.noise.reason if self.noise is not None else "telemetry.noise_scale is false"
+        """Why the noise scale is not known, or has no better estimator; "" where nothing is in its way."""
+        if self.noise is None:
+            return "telemetry.noise_scale is false"
+        return self.noise.reason or self.noise.too_short
 
     def begin(self, step: int, micro_sizes: Sequence[int]) -> None:
         """The update `step` begins; samples in each of its micro batches. Begins anew if it is made again.
@@ -213,6 +218,8 @@ class GradientProbes:
         """Statistics over time begin anew, because they belong to one batch size."""
         if self._weight is not None:
             self._weight.restart()
+        if self.noise is not None:
+            self.noise.schedule.pace_changed()
 
     def abandoned(self) -> None:
         """Let go of every tensor of this update: it ran out of memory, and will be made again or never."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
+from bsmon.core.gradients import LEAST_NOISE_SAMPLES
 from bsmon.telemetry.budget import Schedule
 from bsmon.telemetry.cost import CostMeter
 from bsmon.telemetry.noise_consecutive import CONSECUTIVE, ConsecutiveGradients
@@ -17,6 +18,9 @@ from bsmon.telemetry.part import Part
 
 STRIDE = 10
 """Least steps between two measurements that cost an extra backward: closer ones tell hardly more."""
+
+EARLY = LEAST_NOISE_SAMPLES + 4
+"""So many measurements may come early: enough for a first estimate, and a few that may fail."""
 
 MEMORY = 1.5
 """The split probe is off where less than this many times the training's peak is free."""
@@ -37,12 +41,17 @@ class NoiseProbe:
         device: torch.device,
         *,
         share: float,
+        left: Callable[[int], float] | None = None,
     ) -> None:
-        """`parameters` are the trainable ones, `sample` some elements of them; `share` 0..1 of the step time."""
+        """`parameters` are the trainable ones, `sample` some elements of them; `share` 0..1 of the step time.
+
+        `left`: from the number of an update that begins, how much of the planned run is still to come, 1..0.
+        """
         self._device = device
         self._parameters = tuple(parameters)
         self.meter = CostMeter(device)
-        self.schedule = Schedule(share)
+        self.schedule = Schedule(share, early=EARLY)
+        self._left = left
         self._micro = MicroBatchSplit(parameters, self.meter)
         self._split = SplitProbe(model, parameters, self.meter)
         self._consecutive = ConsecutiveGradients(sample)
@@ -51,6 +60,14 @@ class NoiseProbe:
         self.is_armed = False
         self.estimator = ""
         self.reason = ""
+
+    @property
+    def too_short(self) -> str:
+        """Where the planned run cannot pay for a first estimate: a sentence that says so; "" elsewhere."""
+        pays_for = self.schedule.pays_for
+        if pays_for is None or pays_for >= LEAST_NOISE_SAMPLES:
+            return ""
+        return f"the run is too short for more than {pays_for} of them within telemetry.budget"
 
     def is_earned(self, training_s: float) -> bool:
         """Whether `begin` may have something to do; a quick look for every step."""
@@ -62,7 +79,7 @@ class NoiseProbe:
             self._choose(micro_sizes)
             if not self.schedule.is_due(step, training_s):
                 return
-            self.schedule.measured(step, training_s)
+            self.schedule.measured(step, training_s, None if self._left is None else self._left(step))
         self._step, self._samples = step, sum(micro_sizes)
         self.is_armed = True
         with self.meter:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -235,3 +236,20 @@ def test_on_a_gpu_measurements_arrive_without_a_wait() -> None:
     torch.cuda.synchronize()
     probes.begin(200, (16,))
     assert {GradientStats, NoiseSample} <= {type(record) for record in got}
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"left": lambda step: 1 - (step - 1) / 40, "budget": 1e-6}, "the run is too short for more than 1 of them"),
+        ({"left": lambda step: 1 - (step - 1) / 40}, ""),
+        ({"budget": 1e-6}, ""),  # nobody knows how long the run is
+        ({"noise_scale": False}, "telemetry.noise_scale is false"),
+    ],
+)
+def test_why_there_is_no_noise_scale(options: dict[str, Any], reason: str) -> None:
+    probes = GradientProbes(mlp(), CPU, lambda _: None, **{"budget": 50.0, **options})
+    model = mlp()
+    train(model, torch.optim.SGD(model.parameters(), lr=0.05), probes, steps=15, sizes=(16,))
+    assert probes.noise_reason.startswith(reason)
+    assert bool(probes.noise_reason) == bool(reason)

@@ -9,15 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bsmon.telemetry.budget import OUTLIER, Schedule
+from bsmon.telemetry.budget import EARLY_SHARE, OUTLIER, Schedule
 
 
-def run(schedule: Schedule, steps: int, step_s: float, cost_s: float) -> list[int]:
-    """The steps that were measured, with constant times."""
+def run(schedule: Schedule, steps: int, step_s: float, cost_s: float, planned: int | None = None) -> list[int]:
+    """The steps that were measured, with constant times; `planned`: how many steps the run is planned for."""
     measured = []
     for step in range(1, steps + 1):
         if schedule.is_due(step, step * step_s):
-            schedule.measured(step, step * step_s)
+            left = None if planned is None else max(0.0, 1 - (step - 1) / planned)
+            schedule.measured(step, step * step_s, left)
             schedule.charge(cost_s)
             measured.append(step)
     return measured
@@ -95,3 +96,64 @@ def test_a_late_part_of_a_cost_counts_too() -> None:
     schedule.charge(0.3)
     assert not schedule.is_due(34, 34.9)
     assert schedule.is_due(35, 35.1)
+
+
+def test_the_first_come_early_where_the_planned_run_pays_for_them() -> None:
+    """One costs 0.8 steps: at 2 % one comes every 40 steps, at 10 % of the time so far every 8."""
+    early = run(Schedule(0.02, early=20), 5000, 0.1, 0.08, planned=5000)
+    assert {b - a for a, b in pairwise(early[1:20])} <= {8, 9}
+    late = [b - a for a, b in pairwise(early[20:])]
+    # The 20 of them leave 84 % of the budget for 97 % of the run.
+    assert set(late) <= {45, 46, 47}
+    assert len(early) in (1 + 5000 // 40, 5000 // 40)
+    assert run(Schedule(0.02, early=20), 5000, 0.1, 0.08) == run(Schedule(0.02), 5000, 0.1, 0.08)
+
+
+def test_a_run_too_short_for_the_first_ones_takes_none_early() -> None:
+    schedule = Schedule(0.02, early=20)
+    measured = run(schedule, 700, 0.1, 0.08, planned=700)
+    assert {b - a for a, b in pairwise(measured[1:])} <= {40, 41}
+    assert schedule.pays_for == 18
+
+
+def test_what_a_run_pays_for_is_not_known_without_a_plan() -> None:
+    schedule = Schedule(0.02, early=20)
+    run(schedule, 700, 0.1, 0.08)
+    assert schedule.pays_for is None
+
+
+def test_a_change_of_pace_is_seen() -> None:
+    """After 100 of 10,000 steps each takes a tenth of the time: the rest pays for fewer measurements."""
+    schedule = Schedule(0.02, early=20)
+    run(schedule, 100, 0.1, 0.08, planned=10_000)
+    before = schedule.pays_for
+    schedule.pace_changed()
+    for step in (200, 300):
+        schedule.measured(step, 10 + (step - 100) * 0.01, 1 - step / 10_000)
+        schedule.charge(0.08)
+    assert (before, schedule.pays_for) == (251, 28)
+
+
+@given(
+    share=st.floats(0.005, 0.2),
+    cost=st.floats(0.05, 5.0),
+    planned=st.integers(10, 3000),
+    costlier=st.floats(0.5, 2.0),
+)
+def test_it_never_takes_more_than_the_planned_run_pays_for(
+    share: float, cost: float, planned: int, costlier: float
+) -> None:
+    """Whatever a measurement costs, in steps, and if the later ones cost more or less than the first did."""
+    schedule = Schedule(share, early=20)
+    spent, usual = 0.0, cost
+    for step in range(1, planned + 1):
+        if not schedule.is_due(step, step):
+            continue
+        if 1 < schedule.count <= 20:
+            assert spent <= max(EARLY_SHARE, share) * step + 1e-9
+        schedule.measured(step, step, max(0.0, 1 - (step - 1) / planned))
+        schedule.charge(usual)
+        spent += usual if schedule.count > 1 else 0.0
+        usual = cost if schedule.count < 10 else cost * costlier
+    # One measurement is begun before its cost is known.
+    assert spent <= share * planned + max(cost, cost * costlier) + 1e-9
