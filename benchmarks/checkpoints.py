@@ -1,6 +1,6 @@
 """What a checkpoint costs: the training waits only for the copy, the disk is written beside it.
 
-    python benchmarks/checkpoints.py [FOLDER]
+    python -m benchmarks.checkpoints [FOLDER]
 
 FOLDER: where to write; default: the system's folder for temporary files. "longest gap" is how long the training
 thread was kept from running Python by the writer thread.

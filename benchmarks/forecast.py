@@ -1,6 +1,6 @@
 """How close and how quick: the memory forecast beside torch's own profiler, and what the CPU's memory count costs.
 
-    python benchmarks/forecast.py
+    python -m benchmarks.forecast
 
 "profiler" is the peak of all CPU allocations of the step, scratch memory inside operators included, as torch.profiler
 records them; "counted" is what `LiveMemory` sees of the same step. All three are of the same model, optimizer and size.

@@ -1,4 +1,4 @@
-"""What measuring gradients costs: python benchmarks/gradient_cost.py [--seconds 8]
+"""What measuring gradients costs: python -m benchmarks.gradient_cost [--seconds 8]
 
 Six model and batch combinations on the CPU with one thread. For each, two plain loops and one with the probes take
 turns in blocks of half a second, so that all meet the same machine. "slower" is the median over pairs of blocks of

@@ -1,4 +1,4 @@
-"""What the journal costs a step, and how soon a long run is open again: python benchmarks/journal.py [STEPS].
+"""What the journal costs a step, and how soon a long run is open again: python -m benchmarks.journal [STEPS].
 
 Beside it the same steps in SQLite and as one JSON object a line, in the same process. Steps are handed over 100 at a
 time, with gradient statistics once in 30 steps and a hardware sample a second, as a live session does.

@@ -1,4 +1,4 @@
-"""What the journal survives: python benchmarks/journal_faults.py [KILLS].
+"""What the journal survives: python -m benchmarks.journal_faults [KILLS].
 
 Counts writers killed with SIGKILL at random moments, tails torn at every byte, files with random bytes written over
 them, and disks that fill up at every size from 1 byte on.

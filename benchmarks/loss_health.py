@@ -1,4 +1,4 @@
-"""Does the loss's health cry wolf, and does it see what is wrong? python benchmarks/loss_health.py [--quick]
+"""Does the loss's health cry wolf, and does it see what is wrong? python -m benchmarks.loss_health [--quick]
 
 Small tasks are really trained here, and every step's loss and every evaluation goes to LossHealth as it would in a
 run; it is asked every fifth step. Beside it the obvious test for an unstable training: the standard deviation of the

@@ -1,4 +1,4 @@
-"""How right the gradient noise scale is: python benchmarks/noise_scale.py [--trials 200]
+"""How right the gradient noise scale is: python -m benchmarks.noise_scale [--trials 200]
 
 1. Linear regression at fixed weights, where tr(Sigma) / |G|^2 is known on paper: how often the true value lies in the
    90 % interval after 64 probes at batch size 32, for each estimator. "resolved": the interval has an upper end.
