@@ -41,10 +41,10 @@ def short_advice(view: View, width: int, height: int) -> list[Row]:
     if advice is None:
         none_yet: Row = (("No advice yet.", Role.DIM),)
         return [none_yet][:height]
-    change = change_rows(advice, width)
     title: Row = ((f"→ {clean(advice.title)}", Role.STRONG),)
-    first = joined([title, *change[:1]], width) if change else title
     keys = keys_row(view)
+    # The sizes are the advice: they give way to nothing but the keys that apply it.
+    first = joined([title, *_changes(advice, "LR")], width - row_width(keys) - 1)
     if height <= 1:
         return [spread(first, keys, width)]
     why = paragraph(clean(advice.why), width - 2, lines=max(1, height - 2), indent=2)
@@ -57,19 +57,25 @@ def short_advice(view: View, width: int, height: int) -> list[Row]:
 
 def change_rows(advice: Advice, width: int) -> list[Row]:
     """From what to what; nothing where the advice is to keep all as it is."""
+    parts = _changes(advice, "learning rate")
+    if not parts:
+        return []
+    if row_width(joined(parts, 1000)) <= width:
+        return [joined(parts, width)]
+    return parts
+
+
+def _changes(advice: Advice, learning_rate: str) -> list[Row]:
+    """Each change by itself, the most important first; `learning_rate` is what that is called here."""
     parts: list[Row] = []
     if advice.new_batch_size != advice.batch_size:
         parts.append(_change("batch", numbers.count(advice.batch_size), numbers.count(advice.new_batch_size)))
     if advice.new_learning_rate != advice.learning_rate:
         old, new = numbers.learning_rate(advice.learning_rate), numbers.learning_rate(advice.new_learning_rate)
-        parts.append(_change("learning rate", old, new))
+        parts.append(_change(learning_rate, old, new))
     if advice.new_micro_batch_size is not None and advice.new_micro_batch_size != advice.micro_batch_size:
         old, new = numbers.count(advice.micro_batch_size), numbers.count(advice.new_micro_batch_size)
         parts.append(_change("micro batch", old, new))
-    if not parts:
-        return []
-    if row_width(joined(parts, 1000)) <= width:
-        return [joined(parts, width)]
     return parts
 
 

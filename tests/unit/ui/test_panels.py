@@ -95,6 +95,16 @@ def test_advice_keeps_its_place(width: int, height: int) -> None:
     assert len(short_advice(view, width, height)) <= height
 
 
+def test_short_advice_on_80_columns_says_from_what_to_what() -> None:
+    """With all its changes in one row too wide, the row used to drop every one of them."""
+    split = replace(fakes.ADVICE, title="Larger batch", micro_batch_size=32, new_micro_batch_size=64)
+    base = fakes.with_advice()
+    view = View(replace(base, advisor=replace(base.advisor, advice=split)))
+    first = text(short_advice(view, 80, 5)[0])
+    assert f"batch {split.batch_size} → {split.new_batch_size}" in first
+    assert "a apply" in first
+
+
 def test_advice_to_keep_all_has_no_arrow_and_no_keys() -> None:
     keep = replace(fakes.ADVICE, action=Action.KEEP, new_batch_size=32, new_learning_rate=1.41e-3)
     base = fakes.with_advice()
