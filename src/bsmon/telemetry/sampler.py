@@ -18,7 +18,7 @@ from bsmon.telemetry.gpu_client import GpuClient, GpuReading
 from bsmon.telemetry.host import HostReader
 from bsmon.telemetry.pid_namespace import pids_are_the_machines
 from bsmon.telemetry.torch_memory import read_torch_memory
-from bsmon.telemetry.visible_devices import VisibleDevices, own_uuid, same_uuid
+from bsmon.telemetry.visible_devices import VisibleDevices, own_slice, own_uuid, same_uuid
 
 _HOST_DEADLINE_S = 1.0
 _STOP_S = 2.0
@@ -115,7 +115,9 @@ class HardwareSampler:
         )
 
     def _own_uuid(self, device: _Device) -> str:
-        return device.uuid or own_uuid(device.name, self._visible, self._gpus.last)
+        if not device.uuid:
+            return own_uuid(device.name, self._visible, self._gpus.last)
+        return own_slice(device.uuid, self._visible, self._gpus.last)
 
     def _read_local(self) -> _Local:
         host = self._host.read(exclude=self._gpus.pids)

@@ -41,18 +41,23 @@ def visible_uuids(visible: VisibleDevices, gpus: Sequence[GpuSample]) -> tuple[s
 
     As CUDA does: the list ends at the first entry that is no GPU (-1, empty, out of range, ambiguous), and an entry
     given twice hides all. By number, CUDA counts the fastest GPU first unless CUDA_DEVICE_ORDER=PCI_BUS_ID, while NVML
-    counts by bus: among unequal GPUs the numbers alone then say nothing, hence None.
+    counts by bus: among unequal GPUs the numbers alone then say nothing, hence None. Where a GPU is cut into MIG slices
+    CUDA shows one slice and no whole GPU, but NVIDIA's MIG guide does not say which one of several.
     """
-    whole = [gpu for gpu in gpus if not gpu.uuid.startswith("MIG-")]
+    whole = [gpu for gpu in gpus if not _is_slice(gpu)]
     if visible.devices is None:
+        if len(whole) < len(gpus):
+            return _only([gpu.uuid for gpu in gpus if _is_slice(gpu)])
         return tuple(gpu.uuid for gpu in whole) if _numbers_agree(visible, whole) else None
     entries = visible.devices.split(",")
     if entries[0].startswith(_UUID_PREFIXES):
         return _without_repeats([_by_uuid(entry, gpus) for entry in entries])
-    numbers = [_by_number(entry, whole) for entry in entries]
-    if not _numbers_agree(visible, whole) and numbers[0] is not None:
+    numbers = _without_repeats([_by_number(entry, whole) for entry in entries])
+    if not numbers:
+        return ()
+    if not _numbers_agree(visible, whole):
         return None
-    return _without_repeats(numbers)
+    return _slices_or_whole(numbers, gpus)
 
 
 def own_uuid(torch_device: str, visible: VisibleDevices, gpus: Sequence[GpuSample]) -> str:
@@ -61,6 +66,39 @@ def own_uuid(torch_device: str, visible: VisibleDevices, gpus: Sequence[GpuSampl
     uuids = visible_uuids(visible, gpus) if kind == "cuda" else None
     position = int(number) if number.isdigit() else 0
     return uuids[position] if uuids is not None and position < len(uuids) else ""
+
+
+def own_slice(uuid: str, visible: VisibleDevices, gpus: Sequence[GpuSample]) -> str:
+    """The UUID of what the run trains on, where `uuid` may be that of a GPU which is cut into MIG slices.
+
+    CUDA gives the slice's UUID (cuDeviceGetUuid_v2), before CUDA 12 the whole GPU's; but a run has a slice and never
+    the whole. "" where it is not certain which one.
+    """
+    slices = _slices_of(uuid, gpus)
+    if not slices:
+        return uuid
+    named = [found for found in visible_uuids(visible, gpus) or () if found in slices]
+    return (_only(named or slices) or ("",))[0]
+
+
+def _slices_or_whole(uuids: Sequence[str], gpus: Sequence[GpuSample]) -> tuple[str, ...] | None:
+    """A GPU that is cut into slices stands for its slice; None where one has several."""
+    found = [_only(_slices_of(uuid, gpus) or [uuid]) for uuid in uuids]
+    known = [only[0] for only in found if only is not None]
+    return tuple(known) if len(known) == len(found) else None
+
+
+def _slices_of(uuid: str, gpus: Sequence[GpuSample]) -> list[str]:
+    indices = {gpu.index for gpu in gpus if not _is_slice(gpu) and same_uuid(gpu.uuid, uuid)}
+    return [gpu.uuid for gpu in gpus if _is_slice(gpu) and gpu.index in indices]
+
+
+def _is_slice(gpu: GpuSample) -> bool:
+    return gpu.uuid.startswith("MIG-")
+
+
+def _only(uuids: Sequence[str]) -> tuple[str, ...] | None:
+    return tuple(uuids) if len(uuids) == 1 else None
 
 
 def _bare(uuid: str) -> str:

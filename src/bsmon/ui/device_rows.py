@@ -26,7 +26,6 @@ _PHASES = (
     ("telemetry", "bsmon", "▞", Role.VALIDATION),
 )
 _REASONS_SHOWN = 4
-_LONGEST_STORAGE = 40
 
 
 def label(text: str) -> Row:
@@ -190,13 +189,12 @@ def forecast_row(snapshot: Snapshot, width: int) -> list[Row]:
 
 
 def traffic_rows(host: HostSample, width: int) -> list[Row]:
-    """What this run reads and writes and the disk that its data lie on; then the machine's disks, network and swap."""
+    """What this run reads and writes, the disk that its data lie on where that is known, and the whole machine."""
     swaps = bool(host.swap_used_bytes)
     run = [
         labelled("run reads", _rate(host.run_read_bytes_s)),
         labelled("from storage", _rate(host.run_storage_read_bytes_s)),
         labelled("writes", _rate(host.run_storage_write_bytes_s)),
-        _data_disk(host),
     ]
     machine = [
         labelled("all disks read", _rate(host.disk_read_bytes_s)),
@@ -206,19 +204,20 @@ def traffic_rows(host: HostSample, width: int) -> list[Row]:
     ]
     return [
         (*label("files"), *joined(run, width - LABEL, "  ")),
+        *_data_disk(host, width),
         (*label("machine"), *joined(machine, width - LABEL, "  ")),
     ]
 
 
-def _data_disk(host: HostSample) -> Row:
+def _data_disk(host: HostSample, width: int) -> list[Row]:
     """Where the data lie, with the disk's rates where there is one."""
     if not host.data_storage:
-        return labelled("data on", numbers.UNKNOWN)
-    name = labelled("data on", shorten(clean(host.data_storage), _LONGEST_STORAGE))
-    if host.data_disk_read_bytes_s is None:
-        return name
-    rates = f"read {_rate(host.data_disk_read_bytes_s)}, written {_rate(host.data_disk_write_bytes_s)}"
-    return (*name, (f": {rates}", Role.INK))
+        return []
+    parts = [labelled("on", shorten(clean(host.data_storage), width - LABEL - len("on ")))]
+    if host.data_disk_read_bytes_s is not None:
+        parts.append(labelled("its disk reads", _rate(host.data_disk_read_bytes_s)))
+        parts.append(labelled("writes", _rate(host.data_disk_write_bytes_s)))
+    return [(*label("data"), *joined(parts, width - LABEL, "  "))]
 
 
 def _rate(value: float | None) -> str:

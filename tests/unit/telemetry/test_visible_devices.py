@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from bsmon.core.records import GpuSample
-from bsmon.telemetry.visible_devices import VisibleDevices, own_uuid, same_uuid, visible_uuids
+from bsmon.telemetry.visible_devices import VisibleDevices, own_slice, own_uuid, same_uuid, visible_uuids
 
 UUIDS = ("GPU-aa11", "GPU-aa22", "GPU-bb33")
 ALIKE = tuple(GpuSample(index=index, uuid=uuid, name="H200") for index, uuid in enumerate(UUIDS))
 MIXED = (*ALIKE[:2], GpuSample(index=2, uuid="GPU-bb33", name="T4"))
 SLICED = (ALIKE[0], GpuSample(0, "MIG-aa", "H200 MIG"), GpuSample(0, "MIG-bb", "H200 MIG"), *ALIKE[1:])
+ONE_SLICE = (ALIKE[0], ALIKE[1], GpuSample(1, "MIG-cc", "H200 MIG"))
 A, B, C = UUIDS
 
 
@@ -44,10 +45,33 @@ def test_as_cuda_reads_it(devices: str | None, expected: tuple[str, ...]) -> Non
 
 @pytest.mark.parametrize(
     ("devices", "expected"),
-    [("MIG-bb", ("MIG-bb",)), ("MIG-aa,MIG-bb", ("MIG-aa", "MIG-bb")), ("1", (B,)), (None, UUIDS)],
+    [("MIG-bb", ("MIG-bb",)), ("MIG-aa,MIG-bb", ("MIG-aa", "MIG-bb")), ("1", (B,)), ("0", None), (None, None)],
 )
-def test_slices_are_named_by_uuid_alone(devices: str | None, expected: tuple[str, ...]) -> None:
+def test_which_of_several_slices_only_their_uuids_tell(devices: str | None, expected: tuple[str, ...] | None) -> None:
     assert visible_uuids(VisibleDevices(devices), SLICED) == expected
+
+
+@pytest.mark.parametrize(("devices", "expected"), [(None, ("MIG-cc",)), ("1", ("MIG-cc",)), ("0", (A,))])
+def test_the_only_slice_is_what_cuda_shows(devices: str | None, expected: tuple[str, ...]) -> None:
+    assert visible_uuids(VisibleDevices(devices), ONE_SLICE) == expected
+
+
+@pytest.mark.parametrize(
+    ("uuid", "devices", "gpus", "expected"),
+    [
+        ("aa11", None, ALIKE, "aa11"),
+        ("aa11", None, SLICED, ""),
+        ("aa11", "MIG-bb", SLICED, "MIG-bb"),
+        ("bb", "MIG-bb", SLICED, "bb"),
+        ("aa22", None, SLICED, "aa22"),
+        ("aa22", None, ONE_SLICE, "MIG-cc"),
+        ("unknown", None, SLICED, "unknown"),
+    ],
+)
+def test_a_run_trains_on_a_slice_also_where_torch_names_the_whole_gpu(
+    uuid: str, devices: str | None, gpus: tuple[GpuSample, ...], expected: str
+) -> None:
+    assert own_slice(uuid, VisibleDevices(devices), gpus) == expected
 
 
 @pytest.mark.parametrize(
