@@ -8,14 +8,25 @@ from importlib import metadata
 from typing import Literal
 
 from bsmon.core import cgroup
-from bsmon.core.records import GpuSample
+from bsmon.core.records import GpuSample, HardwareSample, HostSample
 from bsmon.telemetry.attempt import attempt
 from bsmon.telemetry.gpu_client import GpuClient, GpuReading
+from bsmon.telemetry.sampler import HardwareSampler
 
 State = Literal["ok", "absent", "broken"]
 
 _PATIENCE_S = 20.0
 _LOOK_S = 0.5
+_SAMPLES = 4  # a rate needs two of them; the first costs more than those that follow
+_HOST = (
+    ("processor", ("cpu_percent", "machine_cpu_percent", "load_1m", "cores")),
+    ("workers", ("workers", "workers_cpu_percent")),
+    ("memory", ("rss_bytes", "memory_total_bytes", "memory_available_bytes", "swap_used_bytes")),
+    ("files of the run", ("run_read_bytes_s", "run_storage_read_bytes_s", "run_storage_write_bytes_s")),
+    ("disks", ("disk_read_bytes_s", "disk_write_bytes_s")),
+    ("network", ("network_bytes_s",)),
+)
+"""What is read of the host, as a person would name it, and the fields of HostSample that hold it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +38,19 @@ class Source:
     detail: str
 
 
-def sources(gpus: GpuClient | None = None) -> list[Source]:
-    """Try every source once. Takes seconds: it imports torch and asks the GPU driver, with deadlines."""
+def sources(gpus: GpuClient | None = None, interval_s: float = 1.0) -> list[Source]:
+    """Try every source. Takes seconds: it imports torch, asks the GPU driver and samples as a run does, with deadlines.
+
+    `interval_s`: between samples.
+    """
     client = gpus or GpuClient()
     try:
         reading = _first_reading(client)
+        samples = _samples(client, interval_s)
     finally:
         client.close()
-    return [*_torch(reading.absent), *_gpus(reading), _psutil(), _container()]
+    torch = _torch(reading.absent)
+    return [*torch, *_gpus(reading), _psutil(), *_host(samples[-1].host), _container(), _sampling(samples, interval_s)]
 
 
 def _first_reading(client: GpuClient) -> GpuReading:
@@ -104,3 +120,36 @@ def _psutil() -> Source:
 def _container() -> Source:
     limits = attempt(cgroup.describe)
     return Source("container limits", "ok" if limits else "absent", limits or "no cgroup limit on memory or cores")
+
+
+def _samples(client: GpuClient, interval_s: float) -> list[HardwareSample]:
+    sampler = HardwareSampler(interval_s, gpus=client)
+    try:
+        taken = [sampler.sample()]
+        for _ in range(_SAMPLES - 1):
+            time.sleep(interval_s)
+            taken.append(sampler.sample())
+    finally:
+        sampler.stop()
+    return taken
+
+
+def _host(host: HostSample) -> list[Source]:
+    return [_host_source(host, name, fields) for name, fields in _HOST]
+
+
+def _host_source(host: HostSample, name: str, fields: tuple[str, ...]) -> Source:
+    missing = [field for field in fields if getattr(host, field) is None]
+    told = "this system (or container) does not tell: " + ", ".join(missing)
+    if len(missing) == len(fields):
+        return Source(name, "absent", told)
+    return Source(name, "ok", told if missing else "all readings")
+
+
+def _sampling(samples: list[HardwareSample], interval_s: float) -> Source:
+    """What sampling costs, as it does in a run: without the first, which imports and opens things."""
+    costs = [sample.sampler_cpu_percent for sample in samples[2:] if sample.sampler_cpu_percent is not None]
+    if not costs:
+        return Source("sampling", "broken", "its cost is not known")
+    cost = sum(costs) / len(costs)
+    return Source("sampling", "ok", f"costs {cost:.2f} % of one core at a sample every {interval_s:g} s")

@@ -35,7 +35,7 @@ class Process:
 
 def found(answer: Answer) -> dict[str, Source]:
     client = GpuClient(Deadlines(), start=lambda: Process(answer))
-    return {source.name: source for source in sources(client)}
+    return {source.name: source for source in sources(client, 0.01)}
 
 
 def test_a_healthy_gpu_and_a_lost_one() -> None:
@@ -54,6 +54,26 @@ def test_a_driver_that_is_absent_or_broken(answer: Answer, state: str) -> None:
 
 def test_every_source_has_a_state_and_a_sentence_and_is_json() -> None:
     listed = list(found(Answer(problem="no driver", absent=True)).values())
-    assert {"torch", "psutil", "container limits", "MPS"} <= {source.name for source in listed}
+    names = {source.name for source in listed}
+    assert {"torch", "psutil", "container limits", "MPS", "processor", "disks", "network", "sampling"} <= names
     assert json.loads(json.dumps([asdict(source) for source in listed])) == [asdict(source) for source in listed]
     assert all(source.detail for source in listed)
+
+
+def test_what_the_host_does_not_tell_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: object, **_options: object) -> object:
+        raise PermissionError
+
+    monkeypatch.setattr("psutil.net_io_counters", refuse)
+    monkeypatch.setattr("os.getloadavg", refuse)
+    by_name = found(Answer(problem="no driver", absent=True))
+    assert by_name["network"].state == "absent"
+    assert by_name["network"].detail.endswith("does not tell: network_bytes_s")
+    assert by_name["processor"].state == "ok"
+    assert by_name["processor"].detail.endswith("does not tell: load_1m")
+
+
+def test_the_samplers_own_cost_is_told() -> None:
+    cost = found(Answer((GPU,)))["sampling"]
+    assert cost.state == "ok"
+    assert cost.detail.startswith("costs ")
