@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.terminal.programs import NOISY, script
 from tests.pty_harness import Terminal
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,6 +39,18 @@ def test_the_batch_size_is_changed_while_it_trains(terminal: Terminal) -> None:
         terminal.press("s")
         assert terminal.wait() == 130
         assert terminal.left_behind() == []
+
+
+def test_what_is_printed_goes_to_the_log_and_not_across_the_screen(tmp_path: Path) -> None:
+    with Terminal(script(NOISY), columns=120, rows=40, cwd=tmp_path, env=ENVIRONMENT) as terminal:
+        terminal.until("batch 32")
+        assert "printed to" not in terminal.screen_text
+        terminal.press("o")
+        terminal.until("printed to stdout")
+        (log,) = tmp_path.glob("runs/*/log.txt")
+        printed = log.read_text(encoding="utf-8")
+        for text in ("to stdout", "to stderr", "UserWarning: a warning", "to descriptor 1", "to descriptor 2"):
+            assert text in printed
 
 
 def test_a_typed_size_that_cannot_be_is_refused_in_words(terminal: Terminal) -> None:

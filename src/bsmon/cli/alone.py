@@ -13,17 +13,22 @@ _MEANINGLESS = (signal.SIGHUP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
 _ASKING = (signal.SIGTERM, signal.SIGINT)
 
 
-def ignore_terminal(session: LiveSession) -> None:
-    """From now on a terminal's signals mean nothing; SIGTERM and SIGINT stop gracefully, however often they come."""
+def stop_when_asked(session: LiveSession) -> None:
+    """From now on SIGTERM and SIGINT stop gracefully, however often they come."""
 
     def stop(*_: object) -> None:
         # On a thread of its own: this thread may hold the session's lock at the instruction where the signal came.
         threading.Thread(target=session.submit, args=(Stop(save=True),), name="bsmon-stop").start()
 
-    for meaningless in _MEANINGLESS:
-        signal.signal(meaningless, signal.SIG_IGN)
     for asking in _ASKING:
         signal.signal(asking, stop)
+
+
+def ignore_terminal(session: LiveSession) -> None:
+    """From now on a terminal's signals mean nothing; SIGTERM and SIGINT stop gracefully."""
+    stop_when_asked(session)
+    for meaningless in _MEANINGLESS:
+        signal.signal(meaningless, signal.SIG_IGN)
     signal.signal(signal.SIGCONT, signal.SIG_DFL)
     signal.signal(signal.SIGWINCH, signal.SIG_DFL)
 

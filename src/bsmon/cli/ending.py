@@ -27,15 +27,21 @@ def conclude(last: Snapshot, run_dir: RunDir, *, resumed: bool) -> int:
         run_dir.update(status=last.state.value, step=last.progress.step)
     failure = last.failure
     if failure is not None and failure.bad_input:
-        click.echo(f"bsmon: {clean_lines(failure.message)}", err=True, nl=False)
+        say(f"bsmon: {clean_lines(failure.message)}", nl=False)
         if not resumed:
             _discard(run_dir)
         return EXIT_BAD_INPUT
     if failure is not None:
-        click.echo(clean_lines(failure.traceback), err=True, nl=False)
-        click.echo(f"bsmon: the training failed at step {last.progress.step}: {clean(failure.message)}", err=True)
+        say(clean_lines(failure.traceback), nl=False)
+        say(f"bsmon: the training failed at step {last.progress.step}: {clean(failure.message)}")
         return EXIT_FAILED
     return 0 if last.state is RunState.FINISHED else EXIT_INTERRUPTED
+
+
+def say(text: str, *, nl: bool = True) -> None:
+    """Tell the person on stderr; where the terminal has gone nobody is there to be told, and nothing is wrong."""
+    with contextlib.suppress(OSError):
+        click.echo(text, err=True, nl=nl)
 
 
 def clean_lines(text: str) -> str:

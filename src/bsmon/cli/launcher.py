@@ -15,13 +15,23 @@ import signal
 import sys
 import termios
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
+
+from bsmon.cli.ending import say
 
 DETACHED = 0
 """The launcher's exit status when the person detached: nothing went wrong, and the run has not ended."""
 
 # Leave the alternate screen; cursor, line wrap on; focus reports, pasting and the keyboard protocol as they were.
 _RESTORE = b"\x1b[<u\x1b[?2004l\x1b[?2048l\x1b[?1004l\x1b[?7h\x1b[?1049l\x1b[?25h"
+
+
+def outlive_hang_ups() -> None:
+    """From now on a terminal that goes ends nothing here. First of all: a signal that comes before would.
+
+    Whoever needs to know of it looks at the terminal itself (`terminal_watch`), which shows a hang-up for good.
+    """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 class LetGo(Exception):
@@ -51,10 +61,10 @@ def leave_session() -> None:
 def launch(work: Callable[[Tether], int]) -> int:
     """Run `work` in a child; return, in the child its result, in the launcher the child's exit status or `DETACHED`.
 
-    Call it before any thread exists. A child that dies of a signal takes the launcher along, by the same signal, once
-    the terminal is as it was.
+    Call it before any thread exists, and after `outlive_hang_ups`. A child that dies of a signal takes the launcher
+    along, by the same signal, once the terminal is as it was.
     """
-    settings = termios.tcgetattr(0)
+    settings = _settings()
     sys.stdout.flush()
     sys.stderr.flush()
     ours, theirs = os.pipe()
@@ -81,7 +91,7 @@ def _wait(child: int) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, hand_on)
     # The child decides what they mean; the launcher must outlast them to hand the exit status on.
-    for number in (signal.SIGHUP, signal.SIGTSTP, signal.SIGQUIT):
+    for number in (signal.SIGTSTP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
     return os.waitpid(child, 0)[1]
 
@@ -90,7 +100,15 @@ def _let_go(*_: object) -> NoReturn:
     raise LetGo
 
 
-def _status(waited: int, settings: list[object]) -> int:
+def _settings() -> list[Any] | None:
+    """The terminal's line settings; None when it has gone already."""
+    try:
+        return termios.tcgetattr(0)
+    except termios.error:
+        return None
+
+
+def _status(waited: int, settings: list[Any] | None) -> int:
     """The exit status to end with; does not return where the child died of a signal."""
     if not os.WIFSIGNALED(waited):
         return os.waitstatus_to_exitcode(waited)
@@ -99,17 +117,16 @@ def _status(waited: int, settings: list[object]) -> int:
         _restore(settings)
         name = signal.Signals(number).name
         why = "; the kernel does that when memory is short" if number == signal.SIGKILL else ""
-        sys.stderr.write(f"bsmon: the training was killed by {name}{why}. --resume goes on from its last checkpoint.\n")
-        sys.stderr.flush()
+        say(f"bsmon: the training was killed by {name}{why}. --resume goes on from its last checkpoint.")
     if number != signal.SIGKILL:
         signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
     return 128 + number  # where that signal does not end a process
 
 
-def _restore(settings: list[object]) -> None:
+def _restore(settings: list[Any] | None) -> None:
     """Put the terminal back as it was, for a child that could not."""
     with contextlib.suppress(OSError, termios.error):
-        if os.tcgetpgrp(0) == os.getpgrp():
+        if settings is not None and os.tcgetpgrp(0) == os.getpgrp():
             os.write(1, _RESTORE)
-            termios.tcsetattr(0, termios.TCSANOW, settings)  # type: ignore[arg-type]  # as tcgetattr returned it
+            termios.tcsetattr(0, termios.TCSANOW, settings)

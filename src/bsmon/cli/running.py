@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import click
-
 from bsmon.cli.come_back import come_back
-from bsmon.cli.ending import conclude
+from bsmon.cli.ending import conclude, say
 from bsmon.cli.launcher import Tether
 from bsmon.cli.setup import Start
 from bsmon.store.run_dir import RunDir
@@ -49,8 +48,9 @@ def apart(begin: Callable[[], Start], theme: str | None, *, attached: bool) -> i
     if isinstance(result, int):
         return result
     run = RunDir.open(result)
-    click.echo(f"bsmon: training without a terminal. {come_back(run)}", err=True)
+    say(f"bsmon: training without a terminal. {come_back(run)}")
     if attached:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the viewer goes with its terminal
         from bsmon.cli.attach import attach_to
 
         attach_to(run, control=True, theme=theme)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import click
-
-from bsmon.cli.alone import train_on
+from bsmon.cli.alone import stop_when_asked, train_on
 from bsmon.cli.capture import Capture
 from bsmon.cli.come_back import come_back
+from bsmon.cli.ending import say
 from bsmon.cli.launcher import Tether, leave_session
 from bsmon.cli.serving import Serving
 from bsmon.cli.terminal_watch import TerminalWatch
@@ -37,11 +35,12 @@ def run_screen(session: LiveSession, settings: Ui, run: RunDir, tether: Tether) 
     Raises BadInput for a theme that does not exist.
     """
     theme = choose_theme(settings.theme, os.environ)
+    stop_when_asked(session)  # also between the end of the screen and that of the training
     with Serving(session, run) as serving:
         with _log(run.log_path) as log, Capture(log) as capture:
             app = TrainingApp(session, theme, settings.frames_per_second, capture, serving.start)
             _show(app, tether)
-            sys.stderr.write(app.crash)
+            say(app.crash, nl=False)
             if not session.started and (app.how_lost or app.crash):  # before its first frame
                 serving.start()
             _without_screen(app, session, run, tether, capture)
@@ -72,7 +71,7 @@ def finish(session: LiveSession) -> None:
     session.submit(Stop())
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if not session.ended.wait(_SILENT_S):
-        click.echo("bsmon: finishing the step and saving a checkpoint (Ctrl-C ends at once, without)", err=True)
+        say("bsmon: finishing the step and saving a checkpoint (Ctrl-C ends at once, without)")
         session.ended.wait()
 
 
@@ -90,8 +89,8 @@ def _plain_lines(session: LiveSession, run: RunDir, crash: str) -> None:
     """The screen failed: stay in the foreground with plain lines, so that the exit status is still the run's."""
     what = clean(crash.strip().splitlines()[-1])
     session.note(f"The screen failed ({what}); training goes on. The traceback is in {run.log_path.name}.", Level.ERROR)
-    click.echo(f"bsmon: the screen failed: {what}", err=True)
-    click.echo(f"bsmon: training goes on, in plain lines; Ctrl-C stops it. {come_back(run)}", err=True)
+    say(f"bsmon: the screen failed: {what}")
+    say(f"bsmon: training goes on, in plain lines; Ctrl-C stops it. {come_back(run)}")
     from bsmon.cli.plain import follow
 
     follow(session, interval_s=_LINES_EVERY_S, as_json=False)

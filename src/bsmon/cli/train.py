@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from bsmon.cli.launcher import launch
+from bsmon.cli.launcher import launch, outlive_hang_ups
 
 NEWEST = "newest"
 """What `--resume` without a run means."""
@@ -75,7 +75,7 @@ def train(
 
     Exit status: 0 finished, or left with d; 1 failed; 2 bad input; 130 interrupted before the end.
     """
-
+    outlive_hang_ups()
     from bsmon.cli.running import apart, in_plain_lines, on_screen
     from bsmon.cli.setup import Start, prepare
 

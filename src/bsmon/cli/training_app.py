@@ -32,6 +32,10 @@ class TrainingApp(BsmonApp):
     ) -> None:
         """`begin` starts the training."""
         super().__init__(session, theme=theme, frames_per_second=frames_per_second)
+        # Textual would keep what is printed for widgets of its own: nobody would see it. And without a descriptor in
+        # sys.stderr the DataLoader cannot start a worker.
+        self._capture_stdout = sys.stdout  # type: ignore[assignment]  # by `capture` they lead to the log
+        self._capture_stderr = sys.stderr  # type: ignore[assignment]  # likewise
         self._begin = begin
         self._streams = (sys.stdout, sys.stderr)
         self._training = session
@@ -42,6 +46,11 @@ class TrainingApp(BsmonApp):
         self.detached = False
         self.crash = ""
         """The traceback of an error of the screen itself."""
+
+    def on_load(self) -> None:
+        """Lost before there was anything to draw on: then nothing is drawn."""
+        if self._exit_wanted:
+            self.exit()
 
     def on_ready(self) -> None:
         """The first frame stands: now torch may be imported, which holds the interpreter for seconds."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -33,6 +34,8 @@ class Training:
 
     def __call__(self, config: Config, observer: Inbox, mailbox: CommandMailbox, desk: AdvisorDesk) -> None:
         """Train. Importing the engine imports torch, which takes seconds: not before the screen is there."""
+        # What this thread starts inherits it: the DataLoader's workers, too, outlive a terminal.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
         from bsmon.engine.run import Surroundings, run
 
         around = Surroundings(

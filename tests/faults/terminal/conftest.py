@@ -86,7 +86,11 @@ class Run:
         return True
 
     def terminate(self) -> None:
-        os.kill(self.pid, signal.SIGTERM)
+        self.signal(signal.SIGTERM)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process that trains."""
+        os.kill(self.pid, number)
 
 
 @pytest.fixture
