@@ -94,7 +94,7 @@ class Series:
 
     Bin i covers x in [i * width, (i + 1) * width). `low` and `high` are the extremes in the bin (so that spikes
     survive) and `mean` its mean; None where the bin holds nothing finite. Bins never move: when they are full,
-    neighbouring pairs merge and `width` doubles.
+    neighbouring pairs merge and `width` doubles. `last` is the newest value as it came: NaN is no gap there.
     """
 
     width: float

@@ -111,7 +111,11 @@ class ChartSeries:
         return self._series[name]
 
     def _smooth(self, losses: Sequence[float | None]) -> Sequence[float | None]:
-        """The mean of the losses so far with weights that fade; unbiased from the first step on."""
+        """The mean of the losses so far with weights that fade; unbiased from the first step on.
+
+        Where a loss is NaN so is its mean, or a run of NaNs would show the last good one for ever; the next good loss
+        goes on from the good ones before.
+        """
         fading, total, weight = 1 - _SMOOTHING, self._smoothed or 0.0, self._smoothed_weight
         if weight == 1.0 and None not in losses and math.isfinite(sum(losses)):  # type: ignore[arg-type]  # no None
             known: Sequence[float] = losses  # type: ignore[assignment]  # as above
@@ -120,7 +124,10 @@ class ChartSeries:
             return means
         smoothed: list[float | None] = []
         for loss in losses:
-            if loss is not None and math.isfinite(loss):
+            if loss is not None and not math.isfinite(loss):
+                smoothed.append(loss)
+                continue
+            if loss is not None:
                 total = total * fading + loss * _SMOOTHING
                 weight = weight * fading + _SMOOTHING
                 weight = weight if weight < _WHOLE else 1.0

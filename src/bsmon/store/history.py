@@ -34,17 +34,16 @@ class BinnedSeries:
         self._frozen: Series | None = None
 
     def append(self, x: float, value: float | None) -> None:
-        """Add one value. None, NaN and infinities leave a gap: they count as unknown, not as 0."""
+        """Add one value. None, NaN and infinities leave a gap; as the newest value they are told as they are."""
         index = int(x / self._width)
         if index >= len(self._count) or not (value is None or self._count[index]):
             self.extend([(x, value)])
             return
         # The bin is there: most values of a long run come this way.
         self._frozen = None
-        if value is None or not math.isfinite(value):
-            self._last = None
-            return
         self._last = value
+        if value is None or not math.isfinite(value):
+            return
         self._count[index] += 1
         if value < self._low[index]:
             self._low[index] = value
@@ -64,10 +63,9 @@ class BinnedSeries:
                 index = int(x / width)
             if len(count) <= index:
                 self._reach(index)
-            if value is None or not math.isfinite(value):
-                self._last = None
-                continue
             self._last = value
+            if value is None or not math.isfinite(value):
+                continue
             number = count[index]
             count[index] = number + 1
             if number == 0:

@@ -103,6 +103,18 @@ def test_the_smoothed_loss_is_a_mean_without_bias_and_passes_over_gaps() -> None
     assert charts.smoothed_loss == pytest.approx(2.0)
 
 
+def test_a_loss_that_is_nan_is_shown_as_nan_and_not_as_the_last_good_one() -> None:
+    charts = ChartSeries()
+    charts.steps(steps(5, loss=2.0), None)
+    charts.steps(steps(3, loss=math.nan), None)
+    for name in ("loss", "loss_smoothed"):
+        last = charts.freeze()[name].last
+        assert last is not None
+        assert math.isnan(last)
+    charts.steps(steps(1, loss=2.0), None)
+    assert charts.freeze()["loss_smoothed"].last == pytest.approx(2.0)
+
+
 def test_charts_go_back_with_the_training() -> None:
     charts = ChartSeries()
     charts.steps(steps(50), 10.0)

@@ -16,7 +16,7 @@ VALUES = st.lists(st.lists(ODD | st.floats(-1e6, 1e6) | st.floats(-1e6, 1e6), ma
 def close(series: Series) -> list[object]:
     return [
         series.width,
-        series.last if series.last is None else pytest.approx(series.last),
+        series.last if series.last is None else pytest.approx(series.last, nan_ok=True),
         *[[None if x is None else pytest.approx(x, abs=1e-6) for x in part] for part in (series.mean,)],
         series.low,
         series.high,
