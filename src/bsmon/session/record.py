@@ -28,7 +28,7 @@ from bsmon.session.charts import ChartSeries
 from bsmon.session.findings import Findings
 from bsmon.session.instruments import Instruments
 from bsmon.session.pace import Pace
-from bsmon.session.remaining import total_samples
+from bsmon.session.remaining import Evaluations, seconds_left, total_samples
 
 _EVENTS_KEPT = 500
 
@@ -67,6 +67,7 @@ class RunRecord:
         self.fences: tuple[int, ...] = ()
         self.measured_peak: int | None = None
         self._epoch_began_at = 0  # samples seen before the present epoch
+        self._evaluations = Evaluations()
         self._ended: float | None = None
 
     # --- what happens; one method an Observer method
@@ -104,9 +105,11 @@ class RunRecord:
     def evaluation(self, result: Evaluation) -> None:
         """The validation set was run."""
         self.last_evaluation = result
+        seen = self.last_step.samples if self.last_step is not None else 0
+        self._evaluations = self._evaluations.and_one(result.duration_s, seen)
         self.findings.evaluation(result)
         self.charts.evaluation(result)
-        accuracy = "" if result.accuracy is None else f", accuracy {result.accuracy:.1%}"
+        accuracy = "" if result.accuracy is None else f", accuracy {100 * result.accuracy:.1f} %"
         text = f"validation loss {result.loss:.4g}{accuracy}"
         self.event(EventKind.EVALUATION, Level.INFO, text, result.step, {"loss": result.loss})
 
@@ -265,7 +268,9 @@ class RunRecord:
         total = total_samples(self.info, step, self.batch_state, self._epoch_began_at)
         if step is None:
             return Progress(elapsed_s=elapsed, total_samples=total)
-        running = speed and total is not None and not self.run_state.ended
+        left_s = None
+        if speed and total is not None and not self.run_state.ended:
+            left_s = seconds_left(max(0, total - step.samples), speed, self._evaluations)
         return Progress(
             epoch=step.epoch,
             step=step.step,
@@ -273,7 +278,7 @@ class RunRecord:
             total_samples=total,
             epoch_samples=step.samples - self._epoch_began_at,
             elapsed_s=elapsed,
-            eta_s=max(0, total - step.samples) / speed if running else None,  # type: ignore[operator]  # see running
+            eta_s=left_s,
             samples_per_second=speed,
             step_s=self.pace.step_s,
             data_wait_share=self.pace.data_wait_share,

@@ -1,9 +1,29 @@
-"""How many samples a run will have seen when it is done."""
+"""How many samples a run will have seen when it is done, and how long that takes."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from bsmon.core.records import Step
 from bsmon.core.snapshot import BatchState, RunInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluations:
+    """What the evaluations so far took, and how many samples were trained on until the last of them."""
+
+    seconds: float = 0.0
+    samples: int = 0
+
+    def and_one(self, seconds: float, samples: int) -> Evaluations:
+        """These and one more, after so many samples."""
+        return Evaluations(self.seconds + seconds, samples)
+
+
+def seconds_left(samples: int, samples_per_second: float, evaluations: Evaluations) -> float:
+    """Time for so many more samples, with evaluations as often as up to now; before the first one none is reckoned."""
+    evaluating = evaluations.seconds / evaluations.samples if evaluations.samples else 0.0
+    return samples * (1 / samples_per_second + evaluating)
 
 
 def total_samples(info: RunInfo, step: Step | None, batch: BatchState | None, epoch_began_at: int) -> int | None:
