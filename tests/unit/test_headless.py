@@ -169,7 +169,10 @@ def test_on_a_gpu_its_memory_is_told() -> None:
 
 def test_the_summary_of_a_finished_run() -> None:
     assert plain(FINISHED)[-4:] == [
-        "summary: finished after 00:00:12 | epoch 2/5 | step 60 | samples 1920/7185 | 153.6 samples/s overall",
+        (
+            "summary: finished after 00:00:12 | epoch 2/5 | step 60 | samples 1920/7185"
+            " | 153.6 samples/s, start and evaluations included"
+        ),
         "summary: loss 0.4321 | smoothed 0.4567 | validation 0.3512 | accuracy 91.5 %",
         "summary: batch 16 -> 32 in 1 change",
         "summary: run folder runs/digits",

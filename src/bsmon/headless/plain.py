@@ -18,7 +18,7 @@ class PlainLines:
     def run(self, snapshot: Snapshot) -> str:
         """Return the line that says what is being trained, on what."""
         run = snapshot.run
-        length = f"{_count(run.epochs)} epochs" if run.max_steps is None else f"{_count(run.max_steps)} steps"
+        length = _counted(run.epochs, "epoch") if run.max_steps is None else _counted(run.max_steps, "step")
         return _joined(
             f"run {run.name}",
             f"task {run.task}",
@@ -65,7 +65,7 @@ class PlainLines:
                 f"epoch {_of(progress.epoch, run.epochs)}",
                 f"step {_of(progress.step, run.max_steps)}",
                 f"samples {_of(progress.samples, progress.total_samples)}",
-                f"{_number(overall_samples_per_second(snapshot))} samples/s overall",
+                f"{_number(overall_samples_per_second(snapshot))} samples/s, start and evaluations included",
             ),
             _joined(*_results(snapshot), f"accuracy {_accuracy(snapshot)}"),
             _joined(f"batch {_batch_history(snapshot)}"),
@@ -128,6 +128,10 @@ def _number(value: float | None) -> str:
 
 def _count(value: int | None) -> str:
     return UNKNOWN if value is None else f"{value:,}"
+
+
+def _counted(value: int | None, what: str) -> str:
+    return f"{_count(value)} {what}{'' if value == 1 else 's'}"
 
 
 def _of(value: int, total: int | None) -> str:

@@ -24,6 +24,6 @@ def rss_bytes(snapshot: Snapshot) -> int | None:
 
 
 def overall_samples_per_second(snapshot: Snapshot) -> float | None:
-    """Return samples over elapsed time, pauses and validation included; None before the first step."""
+    """Return samples over elapsed time, start, pauses and validation included; None before the first step."""
     progress = snapshot.progress
     return progress.samples / progress.elapsed_s if progress.samples and progress.elapsed_s > 0 else None

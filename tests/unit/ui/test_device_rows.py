@@ -173,6 +173,13 @@ def test_forecasts_and_fences() -> None:
     assert forecast_row(fakes.training(), 200) == []
 
 
+def test_the_largest_size_that_was_forecast_is_no_limit_while_it_fits() -> None:
+    fits = MemoryForecast(64, 2**20, 2**30, fits=True)
+    too_large = MemoryForecast(128, 2**31, 2**30, fits=False)
+    for forecasts, words in (((fits,), "fits at least 64"), ((fits, too_large), "fits up to 64")):
+        assert words in shown(replace(fakes.training(), forecasts=forecasts), 118, 10)
+
+
 @pytest.mark.parametrize("width", [60, 78, 118, 198])
 @pytest.mark.parametrize("height", [1, 3, 6, 8, 21, 45])
 @pytest.mark.parametrize("others", [0, 3])

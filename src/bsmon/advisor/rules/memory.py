@@ -62,6 +62,6 @@ def _advice(evidence: Evidence) -> Advice:
         source=SOURCE,
         certainty=Certainty.HIGH,
         certainty_reason="measured peak",
-        changes_mind=f"A peak below {NEARLY_FULL:.0%} of the limit.",
+        changes_mind=f"A peak below {100 * NEARLY_FULL:.0f} % of the limit.",
     )
     return advise(evidence, reason) if too_small else change_micro_batch(evidence, reason, half)

@@ -189,18 +189,18 @@ def _feed(evidence: Evidence) -> Reason:
     return Reason(
         node="data_wait",
         title="Feed the data faster",
-        why=f"{evidence.data_wait_share or 0:.0%} of each step waits for data, and a larger batch would wait as long: "
-        "more worker processes, pinned memory.",
+        why=f"{100 * (evidence.data_wait_share or 0):.0f} % of each step waits for data, and a larger batch would wait "
+        "as long: more worker processes, pinned memory.",
         source="C part 10",
         certainty=Certainty.HIGH,
         certainty_reason="measured in the training loop",
-        changes_mind=f"Waiting below {WAITS_FOR_DATA:.0%} of the step.",
+        changes_mind=f"Waiting below {100 * WAITS_FOR_DATA:.0f} % of the step.",
     )
 
 
 def _by_goodput(evidence: Evidence, far: Distance) -> Reason:
     larger = far.size > evidence.batch_size
-    saved = f"{1 - far.relative_time:.0%} less time to the same progress"
+    saved = f"{100 * (1 - far.relative_time):.0f} % less time to the same progress"
     why = (
         f"Fewer, fuller steps save their fixed cost: {saved}.{_marginal(evidence, far)}"
         if larger

@@ -14,7 +14,8 @@ from bsmon.ui.rows import heading, paragraph
 from bsmon.ui.view import View
 
 LEVEL_ROLES = {Level.INFO: Role.INK, Level.GOOD: Role.GOOD, Level.WARNING: Role.WARNING, Level.ERROR: Role.BAD}
-_MARGIN = 20
+_TIME = 9
+_STEP, _STEP_ALONE = 11, 15
 _CLOCK = 10
 
 
@@ -48,10 +49,22 @@ def without_runs(events: Sequence[Event]) -> list[Event]:
 
 
 def event_rows(event: Event, width: int, lines: int, *, clock: bool = False) -> list[Row]:
-    """One event: time since the start, step, text, at most `lines` rows; `clock`: the time of the day before it."""
-    margin = f"{numbers.duration(event.time_s):>7}  {'step ' + numbers.compact(event.step) if event.step else '':<11}"
+    """One event: time since the start, step, text, at most `lines` rows.
+
+    `clock`: the time of the day before it, and more room for the step.
+    """
+    room = _STEP_ALONE if clock else _STEP
+    margin = f"{numbers.duration(event.time_s):>{_TIME - 2}}  {_step(event.step, room):<{room}}"
     if clock:
         margin = time.strftime("%H:%M:%S  ", time.localtime(event.clock)) + margin
-    cells = _MARGIN + (_CLOCK if clock else 0)
+    cells = _TIME + room + (_CLOCK if clock else 0)
     text = paragraph(clean(event.text), max(8, width - cells), LEVEL_ROLES[event.level], lines=lines)
     return [((margin if not index else " " * cells, Role.DIM), *row) for index, row in enumerate(text)]
+
+
+def _step(step: int, room: int) -> str:
+    """The step in full where that leaves a gap before the text."""
+    if not step:
+        return ""
+    full = f"step {numbers.count(step)}"
+    return full if len(full) < room else f"step {numbers.compact(step)}"

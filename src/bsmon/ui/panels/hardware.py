@@ -135,7 +135,9 @@ def _forecasts(snapshot: Snapshot, *, marked: bool) -> list[Row]:
         entries.append((("┃ ", Role.MARK), ("at ", Role.DIM), (numbers.count(min(larger)), Role.INK)))
     fitting = [forecast.micro_batch_size for forecast in snapshot.forecasts if forecast.fits]
     if fitting:
-        entries.append(labelled("fits up to", numbers.count(max(fitting))))
+        # Forecasts go only so far above the present size: without one that does not fit, the limit is not known.
+        is_limit = any(forecast.fits is False for forecast in snapshot.forecasts)
+        entries.append(labelled("fits up to" if is_limit else "fits at least", numbers.count(max(fitting))))
     return entries
 
 

@@ -127,10 +127,11 @@ def _bar(snapshot: Snapshot, width: int) -> Row:
         return ()
     length = width - 6
     filled = round(done * length)
+    percent = int(done * 100)  # cut off, not rounded: 100 % is for the end
     return (
         ("━" * filled, Role.ACCENT),
         ("─" * (length - filled), Role.RULE),
-        (f" {numbers.percent(int(done * 100)):>5}", Role.INK),
+        (f" {'<1 %' if done and not percent else f'{percent} %':>5}", Role.INK),
     )
 
 
