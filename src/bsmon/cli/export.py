@@ -41,6 +41,8 @@ def export(run: str | None, *, form: str, output: Path | None) -> None:
     path = output or Path(found.path.name + ("-tensorboard" if form == "tensorboard" else f".{form}"))
     try:
         _write(form, journal, path)
+    except BrokenPipeError:  # whoever read it has had enough: nothing is wrong
+        raise
     except OSError as error:
         raise BadInput(f"cannot write {shown(path)}: {error.strerror or error}") from error
     if str(path) != "-":
