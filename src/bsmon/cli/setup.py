@@ -39,6 +39,10 @@ def prepare(
 ) -> Start:
     """Read the config and make the run's folder, or find the one to resume. Raises BadInput."""
     config = load(path, overrides)
+    if replay is not None and config.advisor.mode == "auto":
+        # What the advisor did by itself is among the interventions; it must not do more.
+        overrides = [*overrides, 'advisor.mode="advise"']
+        config = load(path, overrides)
     choose_theme(config.ui.theme, os.environ)  # before anything is made: a theme that is not there is bad input
     about = {**about_this_process(), "overrides": list(overrides)}
     if resume is None:

@@ -30,7 +30,7 @@ NEWEST = "newest"
 @click.option(
     "--replay",
     metavar="RUN",
-    help="Repeat the interventions of RUN (batch sizes, learning rates, undo) at their steps.",
+    help="Repeat the interventions of RUN (by hand, by the advisor, taken back) at their steps.",
 )
 @click.option(
     "--run-dir", type=click.Path(path_type=Path), metavar="DIR", help="The run's folder [default: runs/<name>-<time>]."

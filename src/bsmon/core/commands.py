@@ -33,6 +33,9 @@ class SetBatchSize:
     learning_rate_rule: LearningRateRule | None = None  # None: the run's own rule
     learning_rate: float | None = None  # a value of the person's own; outranks the rule
     source: Source = Source.PERSON
+    # Of a recorded run, made again: it was judged then, and is not put on probation.
+    repeated: bool = False
+    base_learning_rate: float | None = None  # the schedule's value at factor 1 as it was then, to the last bit
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,6 +157,10 @@ class Commander:
     def _set_batch_size(self, command: SetBatchSize | ScaleBatchSize) -> None:
         training = self._training
         change = self._changes.make(training.step, lambda: training.controls.set_batch_size(command, training.factor()))
+        if isinstance(command, SetBatchSize) and command.repeated:
+            self._probation.cancel()
+            self._announce(change, command.source, "; as in the recorded run")
+            return
         self._probation.begin(training.step, grows=change.new.batch_size > change.old.batch_size)
         self._announce(change, command.source, f"; on probation for {PROBATION_STEPS} steps")
 
@@ -172,6 +176,7 @@ class Commander:
             micro_batch_size=change.new.micro_batch_size,
             old_learning_rate=change.old_learning_rate,
             learning_rate=change.learning_rate,
+            base_learning_rate=self._training.controls.base_learning_rate,
             rule=change.rule.value,
             source=source.value,
         )
@@ -213,7 +218,8 @@ class Commander:
     def _release(self) -> None:
         self._training.controls.release()
         self.announce_plan()
-        self._event(EventKind.RUN, Level.INFO, "released: the advisor may change batch size and learning rate")
+        text = "released: the advisor may change batch size and learning rate"
+        self._event(EventKind.RUN, Level.INFO, text, cause="release")
 
     def _pause(self, *, paused: bool) -> None:
         if paused == self.is_paused:

@@ -96,6 +96,9 @@ class Controls:
         ratio, rule = self._scale(command.learning_rate_rule or self.rule, old.batch_size, size)
         before = self.base_learning_rate
         after = _without_dust(before * ratio) if own is None else own / (factor or 1.0)
+        if isinstance(command, SetBatchSize) and command.base_learning_rate is not None:
+            check_learning_rate(command.base_learning_rate)
+            after = command.base_learning_rate
         self.plan, self.base_learning_rate = self._plan(size), after
         rule = rule if own is None else LearningRateRule.UNCHANGED
         self._note_hand("batch_size", command.source)

@@ -6,19 +6,29 @@ import math
 from collections.abc import Iterable
 from pathlib import Path
 
-from bsmon.core.commands import Command, Scripted, SetBatchSize, SetLearningRate, SetMicroBatchSize, Source, Undo
+from bsmon.core.commands import (
+    Command,
+    Release,
+    Scripted,
+    SetBatchSize,
+    SetLearningRate,
+    SetMicroBatchSize,
+    Source,
+    Undo,
+)
 from bsmon.core.happenings import Happening, Noted, Rewound, StepsMade
 from bsmon.core.records import EventKind
 from bsmon.store.journal_reader import JournalReader
 
 _ASKED = frozenset((Source.PERSON.value, Source.ADVICE.value, Source.ADVISOR.value))
+_TAKEN_BACK = ("undo", "probation")
 
 
 def read_script(journal: Path) -> tuple[Scripted, ...]:
     """The interventions of a journal that are part of the run as it ended, in order.
 
-    Changes that the engine itself took back after probation are not in it: the fresh run judges for itself. Raises
-    BadInput where the journal cannot be read.
+    Among them is what the engine took back after probation: its judgement may hang on the time that steps took, and a
+    fresh run would judge otherwise. Raises BadInput where the journal cannot be read.
     """
     return script_of(entry.happening for entry in JournalReader(journal).read())
 
@@ -50,8 +60,10 @@ def _scripted(noted: Noted) -> Scripted | None:
 
 def _command(noted: Noted) -> Command | None:
     data = noted.data
-    if noted.kind is EventKind.BATCH and data.get("cause") == "undo":
+    if noted.kind is EventKind.BATCH and data.get("cause") in _TAKEN_BACK:
         return Undo(weights=bool(data.get("weights")))
+    if data.get("cause") == "release":
+        return Release()
     source = data.get("source")
     if source not in _ASKED:
         return None
@@ -67,7 +79,8 @@ def _command(noted: Noted) -> Command | None:
 def _batch_command(noted: Noted, asked: Source) -> Command | None:
     old, new, micro = (noted.data.get(key) for key in ("old", "new", "micro_batch_size"))
     if isinstance(new, int) and new != old:
-        return SetBatchSize(new, learning_rate=_rate(noted.data.get("learning_rate")), source=asked)
+        rate, base = (_rate(noted.data.get(key)) for key in ("learning_rate", "base_learning_rate"))
+        return SetBatchSize(new, learning_rate=rate, base_learning_rate=base, source=asked, repeated=True)
     return SetMicroBatchSize(micro, source=asked) if isinstance(micro, int) else None
 
 

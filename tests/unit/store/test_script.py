@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from bsmon.core.commands import Command, Pause, Scripted, SetBatchSize, SetLearningRate, SetMicroBatchSize, Source, Undo
+from bsmon.core.commands import (
+    Command,
+    Pause,
+    Release,
+    Scripted,
+    SetBatchSize,
+    SetLearningRate,
+    SetMicroBatchSize,
+    Source,
+    Undo,
+)
 from bsmon.core.happenings import Happening, Noted, Rewound
 from bsmon.core.records import EventKind, Level
 from bsmon.engine.script import ScriptedMailbox
@@ -21,16 +33,20 @@ def batch(step: int, old: int, new: int, **data: float | int | str | None) -> No
     return noted(EventKind.BATCH, step, **{"old": old, "new": new, "learning_rate": 0.01, "source": "person", **data})
 
 
+def made(size: int, source: Source = Source.PERSON) -> SetBatchSize:
+    return SetBatchSize(size, learning_rate=0.01, source=source, repeated=True)
+
+
 UNDO = {"source": "engine", "cause": "undo"}
 
 
 @pytest.mark.parametrize(
     ("course", "script"),
     [
-        pytest.param([batch(5, 32, 64)], [Scripted(5, SetBatchSize(64, learning_rate=0.01))], id="batch"),
+        pytest.param([batch(5, 32, 64)], [Scripted(5, made(64))], id="batch"),
         pytest.param(
             [batch(5, 32, 64, source="advisor")],
-            [Scripted(5, SetBatchSize(64, learning_rate=0.01, source=Source.ADVISOR))],
+            [Scripted(5, made(64, Source.ADVISOR))],
             id="by-the-advisor",
         ),
         pytest.param([batch(5, 32, 32, micro_batch_size=8)], [Scripted(5, SetMicroBatchSize(8))], id="micro-batch"),
@@ -41,22 +57,43 @@ UNDO = {"source": "engine", "cause": "undo"}
         ),
         pytest.param(
             [batch(5, 32, 64), batch(8, 64, 32, **UNDO, weights=0, asked_at=8)],
-            [Scripted(5, SetBatchSize(64, learning_rate=0.01)), Scripted(8, Undo())],
+            [Scripted(5, made(64)), Scripted(8, Undo())],
             id="undo",
         ),
         pytest.param(
             [batch(5, 32, 64), Rewound(5), batch(5, 64, 32, **UNDO, weights=1, asked_at=8), training_steps(6, 3)],
-            [Scripted(5, SetBatchSize(64, learning_rate=0.01)), Scripted(8, Undo(weights=True))],
+            [Scripted(5, made(64)), Scripted(8, Undo(weights=True))],
             id="undo-with-weights",
         ),
         pytest.param(
             [batch(5, 32, 64), batch(60, 64, 32, source="engine", cause="probation", weights=0, asked_at=60)],
-            [Scripted(5, SetBatchSize(64, learning_rate=0.01))],
+            [Scripted(5, made(64)), Scripted(60, Undo())],
             id="reverted-by-the-engine-itself",
         ),
         pytest.param(
+            [
+                batch(5, 32, 64),
+                Rewound(5),
+                batch(5, 64, 32, source="engine", cause="probation", weights=1, asked_at=9),
+                training_steps(6, 3),
+            ],
+            [Scripted(5, made(64)), Scripted(9, Undo(weights=True))],
+            id="reverted-with-the-weights",
+        ),
+        pytest.param(
+            [batch(5, 32, 64, base_learning_rate=0.02)],
+            [Scripted(5, replace(made(64), base_learning_rate=0.02))],
+            id="the-schedules-rate",
+        ),
+        pytest.param([noted(EventKind.RUN, 7, cause="release")], [Scripted(7, Release())], id="released"),
+        pytest.param(
+            [batch(5, 32, 64, source="engine")],
+            [],
+            id="by-the-engine-for-memory",
+        ),
+        pytest.param(
             [batch(5, 32, 64), batch(25, 64, 128), Rewound(20), training_steps(21, 3)],
-            [Scripted(5, SetBatchSize(64, learning_rate=0.01))],
+            [Scripted(5, made(64))],
             id="what-a-crash-took-back",
         ),
         pytest.param([noted(EventKind.LEARNING_RATE, 9, new=float("nan"), source="person")], [], id="no-rate"),
