@@ -8,7 +8,9 @@ import signal
 import statistics
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from bsmon.core.commands import Pause
@@ -17,8 +19,9 @@ from tests.faults.terminal.conftest import Run, until
 from tests.faults.terminal.programs import BSMON, ROOT, TRAIN
 from tests.pty_harness import Terminal
 
-LATEST_S = 4.0
-"""Hang-ups come at random moments of this long after the first paint: before torch is there, and while it trains."""
+LATEST_S = 5.0
+"""Hang-ups come at random moments of this long after the run's folder was made: before the first paint, before torch is
+there, and while it trains."""
 
 IDLE_S = 10.0
 ATTACHMENTS = 5
@@ -32,23 +35,34 @@ def started(folder: Path) -> Terminal:
     return Terminal([*BSMON, *TRAIN], columns=120, rows=40, cwd=folder, env=environment)
 
 
-def survives(delay_s: float) -> bool:
-    """Hang up so long after the first paint; the run must train, be stopped by SIGTERM and end with 130."""
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """One of them, and what came of it. `painted`: the first frame was there."""
+
+    painted: bool
+    survived: bool
+
+
+def hang_up(delay_s: float) -> HangUp:
+    """Hang up so long after the folder was made; the run must train, be stopped by SIGTERM and end with 130."""
     with tempfile.TemporaryDirectory() as name:
         run, terminal = Run(Path(name)), started(Path(name))
         with terminal:
-            terminal.until("bsmon")
-            time.sleep(delay_s)
+            until((Path(name) / "runs").exists)
+            terminal.read_for(delay_s)
+            painted = "bsmon" in terminal.screen_text
             terminal.hangup()
             try:
                 until(lambda: run.has_begun)
                 run.is_training_on()
                 run.terminate()
-                return terminal.wait() == 130 and run.status == "stopped"
+                survived = terminal.wait() == 130 and run.status == "stopped"
             except (AssertionError, OSError):
-                return False
+                print(f"not survived, {delay_s:.3f} s after the folder was made:\n{traceback.format_exc()}")
+                survived = False
             finally:
                 end(run)
+            return HangUp(painted, survived)
 
 
 def idle(folder: Path) -> None:
@@ -114,5 +128,7 @@ def main(hang_ups: int) -> None:
         with tempfile.TemporaryDirectory() as name:
             part(Path(name))
     moments = random.Random(3)
-    survived = sum(survives(moments.uniform(0, LATEST_S)) for _ in range(hang_ups))
-    print(f"hang-ups survived: {survived} of {hang_ups}")
+    made = [hang_up(moments.uniform(0, LATEST_S)) for _ in range(hang_ups)]
+    early = sum(not one.painted for one in made)
+    survived = sum(one.survived for one in made)
+    print(f"hang-ups survived: {survived} of {hang_ups}, {early} of them before the first paint")

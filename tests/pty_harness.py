@@ -149,6 +149,12 @@ class Terminal:
         """Wait until `unwanted` stands nowhere on the screen; return the screen."""
         return self.until(lambda screen: unwanted not in screen, timeout_s)
 
+    def read_for(self, seconds: float) -> None:
+        """Read on for this long, whatever comes: a terminal whose person only looks."""
+        deadline = time.monotonic() + seconds
+        while (left_s := deadline - time.monotonic()) > 0 and not self._output_ended:
+            self._read(left_s)
+
     def press(self, *keys: str) -> None:
         """Press keys, each a name from `KEYS` or one character.
 

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from bsmon.cli import bsmon
+from bsmon.cli.setup import prepare
 from bsmon.core.advice import Advice, AdvisorView, Answer, NoiseScale, TreeNode
 from bsmon.core.errors import BadInput
 from bsmon.core.happenings import (
@@ -44,6 +45,7 @@ from bsmon.store.run_dir import RunDir
 from tests import fakes
 from tests.unit.store.happenings import training_steps
 
+ROOT = Path(__file__).resolve().parents[3]
 HOSTILE = "\x1b]52;c;AAAA\x07\x1b[2J\u202e<script src=//x>[bold]\n"
 
 Run = Callable[..., RunDir]
@@ -182,6 +184,15 @@ def test_stop_leaves_a_later_process_of_the_same_pid_alone(make: Run, call: Bsmo
         child.kill()
 
 
+def test_in_a_run_made_again_the_advisor_does_only_what_is_recorded(make: Run) -> None:
+    make("tried")
+    config, auto = ROOT / "examples" / "digits.toml", ['advisor.mode="auto"']
+    assert prepare(config, auto, None, None).config.advisor.mode == "auto"
+    again = prepare(config, auto, None, None, replay="tried")
+    assert again.config.advisor.mode == "advise"
+    assert again.run_dir.record["overrides"] == [*auto, 'advisor.mode="advise"']
+
+
 def test_csv_has_a_row_an_update(make: Run, call: Bsmon) -> None:
     make("digits")
     rows = list(csv.DictReader(io.StringIO(call("export", "-o", "-"))))
@@ -217,6 +228,29 @@ def test_tensorboard_files_hold_a_record_an_update(make: Run, call: Bsmon) -> No
     assert b"brain.Event:2" in records[0]
     assert len(records) == 41
     assert b"grad_norm" in records[30]
+
+
+def test_tensorboard_files_are_read_by_tensorboard(make: Run, call: Bsmon) -> None:
+    loader = pytest.importorskip("tensorboard.backend.event_processing.event_file_loader", reason="not installed")
+    make("digits")
+    call("export", "--format", "tensorboard", "-o", "board")
+    (path,) = Path("board").iterdir()
+    events = list(loader.LegacyEventFileLoader(str(path)).Load())
+    assert [event.step for event in events[1:]] == list(range(1, 41))
+    losses = {value.tag: value.simple_value for value in events[40].summary.value}
+    assert losses["batch_size"] == 64
+    assert losses["validation_loss"] == 0.25
+
+
+def test_parquet_holds_the_table_of_csv(make: Run, call: Bsmon) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed; the dev extra has it")
+    make("digits")
+    call("export", "--format", "parquet", "-o", "table.parquet")
+    table = parquet.read_table("table.parquet").to_pylist()
+    rows = list(csv.DictReader(io.StringIO(call("export", "-o", "-"))))
+    assert len(table) == 40
+    assert [{key: "" if value is None else str(value) for key, value in row.items()} for row in table] == rows
+    assert (table[39]["step"], table[39]["batch_size"], table[39]["validation_loss"]) == (40, 64, 0.25)
 
 
 def test_parquet_without_pyarrow_says_what_to_install(make: Run, call: Bsmon, monkeypatch: pytest.MonkeyPatch) -> None:
