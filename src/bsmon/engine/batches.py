@@ -66,8 +66,11 @@ def _rows(batch: Batch, start: int, count: int, total: int) -> Batch:
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
     """The batch on `device`; on a GPU through pinned memory, without waiting for the copy."""
-    if device.type == "cpu":
-        return batch
     if device.type == "cuda":
-        return map_tensors(lambda t: (t if t.is_pinned() else t.pin_memory()).to(device, non_blocking=True), batch)
-    return map_tensors(lambda tensor: tensor.to(device), batch)
+        return map_tensors(lambda tensor: _pinned(tensor).to(device, non_blocking=True), batch)
+    return batch if device.type == "cpu" else map_tensors(lambda tensor: tensor.to(device), batch)
+
+
+def _pinned(tensor: Tensor) -> Tensor:
+    """From pinned memory the GPU copies by itself. Data that lie on a GPU already cannot be pinned."""
+    return tensor if tensor.device.type != "cpu" or tensor.is_pinned() else tensor.pin_memory()

@@ -16,15 +16,11 @@ _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def choose_device(wanted: str) -> torch.device:
-    """The device that `[run] device` names; "auto" takes a GPU where there is one.
+    """The device that `[run] device` names, "auto" a GPU where there is one. A GPU becomes current on this thread.
 
     Raises BadInput when the device is not there, saying which are.
     """
-    if wanted == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda:0")
-        return torch.device("mps") if torch.backends.mps.is_available() else torch.device("cpu")
-    device = torch.device(wanted if wanted != "cuda" else "cuda:0")
+    device = _named(wanted)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
         there = ", ".join(["cpu", *(f"cuda:{index}" for index in range(count))])
@@ -33,7 +29,18 @@ def choose_device(wanted: str) -> torch.device:
         )
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise BadInput('run.device = "mps": torch sees no Apple GPU here; use "cpu" or "auto"')
+    if device.type == "cuda":
+        # Events are recorded on the current GPU: on another one's stream they would pass before this one's copies do.
+        torch.cuda.set_device(device)
     return device
+
+
+def _named(wanted: str) -> torch.device:
+    if wanted == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda:0")
+        return torch.device("mps") if torch.backends.mps.is_available() else torch.device("cpu")
+    return torch.device(wanted if wanted != "cuda" else "cuda:0")
 
 
 def device_name(device: torch.device) -> str:

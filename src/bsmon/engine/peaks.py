@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
 import torch
@@ -64,24 +64,39 @@ class CpuPeaks:
 
 
 class CudaPeaks:
-    """Reads torch's allocator: no counting, and nothing waits for the GPU."""
+    """Reads torch's allocator around the first updates of each plan: no counting, and nothing waits for the GPU.
+
+    What happens between updates (an evaluation, a pass that is timed for the advisor) is no part of it.
+    """
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._updates: dict[tuple[int, ...], int] = {}
+        self._known: set[tuple[int, ...]] = set()
+        self._peak = 0
+        self._is_due = True
 
-    def watching(self, part: str, micro_batches: Sequence[Batch]) -> AbstractContextManager[None]:  # noqa: ARG002  torch's allocator watches by itself
+    def watching(self, part: str, micro_batches: Sequence[Batch]) -> AbstractContextManager[None]:  # noqa: ARG002  the allocator watches by itself
         """See Peaks."""
-        return _NOT_WATCHED
+        return self._watched(part) if self._is_due else _NOT_WATCHED
+
+    @contextmanager
+    def _watched(self, part: str) -> Iterator[None]:
+        if part == "gradients":  # with which an update begins; one that ran out of memory begins anew
+            torch.cuda.reset_peak_memory_stats(self._device)
+        yield
+        self._peak = torch.cuda.max_memory_allocated(self._device)
 
     def take_new(self, sizes: Sequence[int]) -> int | None:
         """See Peaks."""
         key = tuple(sizes)
-        done = self._updates.get(key, 0) + 1
-        self._updates[key] = done
-        if done == 1:
-            torch.cuda.reset_peak_memory_stats(self._device)
-        return torch.cuda.max_memory_allocated(self._device) if done == _STEPS else None
+        peak, self._peak = self._peak, 0
+        self._updates[key] = self._updates.get(key, 0) + 1
+        is_new = peak > 0 and key not in self._known and self._updates[key] >= _STEPS
+        if is_new:
+            self._known.add(key)
+        self._is_due = key not in self._known
+        return peak if is_new else None
 
 
 class NoPeaks:

@@ -136,9 +136,11 @@ class NoiseProbe:
 
 
 def has_room(device: torch.device) -> bool:
-    """Whether a GPU has memory to spare for an extra backward; elsewhere the answer is yes."""
+    """Whether a GPU, and the person's own budget of it, has room for an extra backward; elsewhere the answer is yes."""
     if device.type != "cuda":
         return True
-    free, _ = torch.cuda.mem_get_info(device)
-    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return free + unused >= MEMORY * torch.cuda.max_memory_allocated(device)
+    free, total = torch.cuda.mem_get_info(device)
+    reserved = torch.cuda.memory_reserved(device)
+    allowed = torch.cuda.get_per_process_memory_fraction(device) * total - reserved
+    unused = reserved - torch.cuda.memory_allocated(device)
+    return min(free, allowed) + unused >= MEMORY * torch.cuda.max_memory_allocated(device)

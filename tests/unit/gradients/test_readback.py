@@ -67,14 +67,3 @@ def test_results_of_any_length_share_the_slots(slow: Readback[str]) -> None:
     for length in (1, 5, 2, 400, 3, 1):
         slow.put("x", torch.full((length,), 7.0))
         assert [len(values) for _, values in slow.ready()] == [length]
-
-
-@pytest.mark.gpu
-def test_pinned_slots_bring_the_values_home() -> None:
-    device = torch.device("cuda")
-    readback: Readback[int] = Readback(device, slots=2)
-    for number, length in enumerate((3, 700, 5)):
-        readback.put(number, torch.arange(length, dtype=torch.float64, device=device))
-    torch.cuda.synchronize()
-    assert [(n, v[-1]) for n, v in readback.ready()] == [(1, 699.0), (2, 4.0)]
-    assert readback.dropped == 1

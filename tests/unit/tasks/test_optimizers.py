@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from bsmon.config.schema import Config, DigitsData, MlpModel, Optimizer
 from bsmon.core.errors import BadInput
@@ -50,6 +51,15 @@ def test_arguments_arrive_and_lists_become_tuples() -> None:
 )
 def test_fused_unless_the_person_says_otherwise(name: str, arguments: dict[str, Any], fused: bool | None) -> None:
     assert build(name, **arguments).param_groups[0]["fused"] is fused
+
+
+@pytest.mark.parametrize(("name", "foreach"), [("RMSprop", True), ("Adadelta", True), ("AdamW", None)])
+def test_on_cuda_a_forecast_steps_as_the_training_does(name: str, foreach: bool | None) -> None:
+    config = Config(data=DigitsData(), model=MlpModel(), optimizer=Optimizer(name=name))
+    with FakeTensorMode():
+        fake = [torch.empty(4, device="cuda", requires_grad=True)]
+        assert build_optimizer(config, fake).param_groups[0]["foreach"] is foreach
+        assert build_optimizer(config, [torch.empty(4, requires_grad=True)]).param_groups[0]["foreach"] is None
 
 
 def test_weights_that_have_no_fused_implementation_get_the_plain_one() -> None:
