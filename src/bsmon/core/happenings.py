@@ -6,13 +6,13 @@ A live session, the journal and a replay handle the same records, so that all th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from bsmon.core.advice import AdvisorView
 from bsmon.core.gradients import Measurement
 from bsmon.core.records import Evaluation, EventKind, HardwareSample, Level, Step
-from bsmon.core.snapshot import BatchState, Failure, MemoryForecast, RunInfo, RunState
+from bsmon.core.snapshot import BatchState, Failure, MeasuredSize, MemoryForecast, RunInfo, RunState
 
 
 class Moment(NamedTuple):
@@ -113,6 +113,15 @@ class Advised:
     view: AdvisorView
 
 
+@dataclass(frozen=True, slots=True)
+class Accounted:
+    """Where the time goes, and what was measured at batch sizes; a size that is not among them stands as it was."""
+
+    time_shares: Mapping[str, float] = field(default_factory=dict)  # phase -> 0..1 of a step's time, recent steps
+    probes_cost_share: float | None = None  # 0..1 of the training time that gradient measurements took
+    sizes: tuple[MeasuredSize, ...] = ()
+
+
 Happening = (
     StepsMade
     | Measured
@@ -126,4 +135,5 @@ Happening = (
     | Rewound
     | Failed
     | Advised
+    | Accounted
 )

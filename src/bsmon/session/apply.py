@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bsmon.core.happenings import (
+    Accounted,
     Advised,
     Evaluated,
     Failed,
@@ -34,6 +35,8 @@ def apply(record: RunRecord, happening: Happening | Fitted) -> None:
             record.evaluation(happening.result)
         case Advised():
             record.advised(happening.view)
+        case Accounted():
+            record.accounted(happening)
         case _:
             _apply_rare(record, happening)
 

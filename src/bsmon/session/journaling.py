@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bsmon.core.advice import AdvisorView
-from bsmon.core.happenings import Advised, Happening, Measured, Moment, StepsMade
+from bsmon.core.happenings import Accounted, Advised, Happening, Measured, Moment, StepsMade
 from bsmon.core.records import Step
 from bsmon.core.snapshot import RunState
+from bsmon.session.accounts import AccountNews
 from bsmon.session.apply import apply
 from bsmon.session.inbox import Fitted
 from bsmon.session.record import RunRecord
@@ -34,6 +35,7 @@ class JournalSink:
         self._steps_since = 0.0
         self._view = AdvisorView()  # the last one written
         self._view_at = 0.0
+        self._accounts = AccountNews()
 
     def begin(self, record: RunRecord, clock: RunClock) -> None:
         """Put what an earlier process wrote of this run into `record`, and make ready to go on after it.
@@ -64,6 +66,9 @@ class JournalSink:
                 ready.append(happening)  # belongs to a step by its number, not by its place
             elif isinstance(happening, Advised):
                 ready += self._advised(happening, now)
+            elif isinstance(happening, Accounted):
+                news = self._accounts.of(happening)
+                ready += [news] if news is not None else []
             elif not isinstance(happening, Fitted):
                 ready += [*self._take_steps(), happening]
         if now - self._steps_since >= STEPS_EVERY_S or len(self._steps) >= _MOST_STEPS:

@@ -12,9 +12,10 @@ from typing import Protocol
 from bsmon.config.schema import Config
 from bsmon.core.commands import ApplyAdvice, Command, DismissAdvice, ScaleBatchSize, SetBatchSize, Stop, WatchLayers
 from bsmon.core.errors import BadInput
-from bsmon.core.happenings import Advised, Happening, Noted
+from bsmon.core.happenings import Accounted, Advised, Happening, Noted
 from bsmon.core.records import EventKind, HardwareSample, Level
 from bsmon.core.snapshot import Failure, RunInfo, RunState, Snapshot
+from bsmon.session.accounts import account_of
 from bsmon.session.apply import apply
 from bsmon.session.desk import AdvisorDesk
 from bsmon.session.health_watch import HealthWatch
@@ -227,7 +228,7 @@ class LiveSession:
     def _judge(self, time_s: float) -> list[Happening | Fitted]:
         """What is made of the measurements. An error in it ends the advice, and not the run."""
         try:
-            return [*self._look_at_health(time_s), *self._advise()]
+            return [self._account(), *self._look_at_health(time_s), *self._advise()]
         except Exception as error:  # noqa: BLE001  observers may not change training
             self._judging = False
             traceback.print_exc()
@@ -241,8 +242,12 @@ class LiveSession:
             apply(self._record, news)
         return noted
 
+    def _account(self) -> Accounted:
+        account = account_of(self._record.findings, self._record.instruments)
+        apply(self._record, account)
+        return account
+
     def _advise(self) -> list[Happening | Fitted]:
-        self._record.tick()
         self._record.advised(self._desk.assess(self._record))
         move = self._desk.move(self._record)
         if move is not None:

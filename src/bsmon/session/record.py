@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from bsmon.core.advice import AdvisorView
 from bsmon.core.commands import Source
 from bsmon.core.gradients import LayerTable, Measurement, NoiseSample, ProbedWeight
-from bsmon.core.happenings import Moment
+from bsmon.core.happenings import Accounted, Moment
 from bsmon.core.records import (
     ClassMix,
     Evaluation,
@@ -24,6 +24,7 @@ from bsmon.core.records import (
 )
 from bsmon.core.snapshot import BatchState, Failure, Mark, MemoryForecast, Progress, RunInfo, RunState, Snapshot
 from bsmon.core.step_columns import Steps, in_columns
+from bsmon.session.accounts import joined
 from bsmon.session.charts import ChartSeries
 from bsmon.session.findings import Findings
 from bsmon.session.instruments import Instruments
@@ -56,6 +57,7 @@ class RunRecord:
         self.last_hardware: HardwareSample | None = None
         self._weight: ProbedWeight | None = None
         self._layers: LayerTable | None = None
+        self._account = Accounted()
         self._waiting_for = ""
         self._marks: list[Mark] = []
         self._events: deque[Event] = deque(maxlen=_EVENTS_KEPT)
@@ -191,6 +193,11 @@ class RunRecord:
             self.charts.noise_scale(self.step, view.noise_scale.value)
             self._version += 1
 
+    def accounted(self, account: Accounted) -> None:
+        """Time has passed: where it went, and what was measured at batch sizes."""
+        self._account = joined(self._account, account)
+        self._version += 1
+
     # --- what the session itself notes
 
     def requested(self, batch_size: int) -> None:
@@ -202,11 +209,6 @@ class RunRecord:
         """Somebody asked for the batch size times this."""
         if self.batch_state is not None:
             self.requested(int((self._pending or self.batch_state.batch_size) * factor))
-
-    def tick(self) -> None:
-        """Time has passed."""
-        self.findings.sum_up_sizes()
-        self._version += 1
 
     def copy(self) -> RunRecord:
         """Another record of the same content, for a replay; the findings are shared, because nobody asks for them."""
@@ -241,7 +243,7 @@ class RunRecord:
             forecasts=self.forecasts,
             fences=self.fences,
             measured_peak_bytes=self.measured_peak,
-            sizes=self.findings.sizes,
+            sizes=self._account.sizes,
             marks=tuple(self._marks),
             events=tuple(self._events),
             failure=self.failure,
@@ -282,8 +284,8 @@ class RunRecord:
             samples_per_second=speed,
             step_s=self.pace.step_s,
             data_wait_share=self.pace.data_wait_share,
-            time_shares=(self.instruments.time_shares() if self.instruments else None) or {},
-            probes_cost_share=self.instruments.probes.cost_share if self.instruments else None,
+            time_shares=self._account.time_shares,
+            probes_cost_share=self._account.probes_cost_share,
         )
 
     def _note_epoch(self, made: Steps) -> None:

@@ -22,6 +22,7 @@ import msgspec
 
 from bsmon.core.gradients import LayerTable, Measurement, NoiseSample, ProbedWeight
 from bsmon.core.happenings import (
+    Accounted,
     Advised,
     Evaluated,
     Failed,
@@ -65,12 +66,13 @@ WHOLE: Mapping[str, type[Happening]] = {
     "back": Rewound,
     "x": Failed,
     "a": Advised,
+    "t": Accounted,
 }
 """Kind of line -> the happening it holds."""
 
 _KINDS: Mapping[type, str] = {kind: name for table in (MEASUREMENTS, WHOLE) for name, kind in table.items()}
 # Only these repeat the same long values again and again; everything else is said once.
-_REPEATING = (HardwareRead, Advised, Measured)
+_REPEATING = (HardwareRead, Advised, Measured, Accounted)
 _LONG_TEXT, _LONG_MAPPING = 24, 2
 MOST_DEFINITIONS = 4096
 # What a person or the engine decided must come back as it was: a replay sets the very same learning rate.
