@@ -21,20 +21,26 @@ class Schedule:
     allocated, kernels are loaded).
 
     Where it is known how much of the run is left, the first `early` measurements may come sooner: as fast as
-    EARLY_SHARE of the time so far pays for them, if the budget of the whole planned run, share x its time, pays for
-    all of them. What they leave of it is spread evenly over the rest.
+    EARLY_SHARE of the time so far pays for them, while the budget of the whole planned run, share x its time, pays for
+    those, and for `needed` in all. What they leave of it is spread evenly over the rest.
 
     Times are seconds of training since the run began, without what probes took; they come from the caller, so the
     class has no clock. A step that is not due costs two comparisons.
     """
 
     def __init__(
-        self, share: float = 0.02, *, max_rate_hz: float | None = None, min_stride: int = 1, early: int = 0
+        self,
+        share: float = 0.02,
+        *,
+        max_rate_hz: float | None = None,
+        min_stride: int = 1,
+        early: int = 0,
+        needed: int = 0,
     ) -> None:
         """`share`: of the training time, 0..1. `max_rate_hz`: measurements per second. `min_stride`: steps apart."""
         self._share = share
         self._shortest_s = 0.0 if max_rate_hz is None else 1.0 / max_rate_hz
-        self._early = early
+        self._early, self._needed = early, needed
         self.min_stride = min_stride
         self._last_step = 0
         self._last_s = 0.0
@@ -106,7 +112,7 @@ class Schedule:
             return charged_s / self._share
         usual_s = median(self._recent)
         unspent_s = self._share * (self._last_s + self._left_s) - self._charged_s
-        if self.count < self._early and unspent_s >= (self._early - self.count) * usual_s:
+        if self.count < self._early and unspent_s >= max(1, self._needed - self.count) * usual_s:
             return charged_s / max(self._share, EARLY_SHARE)
         if unspent_s < usual_s:
             return self._left_s  # not another one in the run as it is planned

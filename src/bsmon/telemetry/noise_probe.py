@@ -50,7 +50,7 @@ class NoiseProbe:
         self._device = device
         self._parameters = tuple(parameters)
         self.meter = CostMeter(device)
-        self.schedule = Schedule(share, early=EARLY)
+        self.schedule = Schedule(share, early=EARLY, needed=LEAST_NOISE_SAMPLES)
         self._left = left
         self._micro = MicroBatchSplit(parameters, self.meter)
         self._split = SplitProbe(model, parameters, self.meter)

@@ -109,11 +109,18 @@ def test_the_first_come_early_where_the_planned_run_pays_for_them() -> None:
     assert run(Schedule(0.02, early=20), 5000, 0.1, 0.08) == run(Schedule(0.02), 5000, 0.1, 0.08)
 
 
-def test_a_run_too_short_for_the_first_ones_takes_none_early() -> None:
-    schedule = Schedule(0.02, early=20)
-    measured = run(schedule, 700, 0.1, 0.08, planned=700)
+def test_a_run_too_short_for_what_is_needed_takes_none_early() -> None:
+    schedule = Schedule(0.02, early=20, needed=16)
+    measured = run(schedule, 500, 0.1, 0.08, planned=500)
     assert {b - a for a, b in pairwise(measured[1:])} <= {40, 41}
-    assert schedule.pays_for == 18
+    assert schedule.pays_for == 13
+
+
+def test_a_run_that_pays_for_what_is_needed_takes_them_early_and_no_more() -> None:
+    schedule = Schedule(0.02, early=20, needed=16)
+    measured = run(schedule, 700, 0.1, 0.08, planned=700)
+    assert {b - a for a, b in pairwise(measured[1:16])} <= {8, 9}
+    assert len(measured) == schedule.pays_for == 18
 
 
 def test_what_a_run_pays_for_is_not_known_without_a_plan() -> None:
@@ -136,15 +143,16 @@ def test_a_change_of_pace_is_seen() -> None:
 
 @given(
     share=st.floats(0.005, 0.2),
+    needed=st.integers(0, 20),
     cost=st.floats(0.05, 5.0),
     planned=st.integers(10, 3000),
     costlier=st.floats(0.5, 2.0),
 )
 def test_it_never_takes_more_than_the_planned_run_pays_for(
-    share: float, cost: float, planned: int, costlier: float
+    share: float, needed: int, cost: float, planned: int, costlier: float
 ) -> None:
     """Whatever a measurement costs, in steps, and if the later ones cost more or less than the first did."""
-    schedule = Schedule(share, early=20)
+    schedule = Schedule(share, early=20, needed=needed)
     spent, usual = 0.0, cost
     for step in range(1, planned + 1):
         if not schedule.is_due(step, step):
