@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from bsmon.core.advice import NoiseScale
 from bsmon.core.records import EventKind
 from tests import fakes, layer_fakes
 from tests.app.conftest import Driven, panel_text, screen_text
@@ -76,7 +77,19 @@ async def test_progress_a_second_by_batch_size(driven: Driven) -> None:
         shown = panel_text(pilot, "advisor")
         line = next(line for line in shown.splitlines() if line.rstrip().endswith("knee"))
         assert " 64 ━" in line  # t(B) = 2 ms + B / 16 ms, noise scale 214: best at sqrt(32 x 214) = 83
-        assert "from 2 sizes run" in shown
+        assert "2 sizes timed" in shown
+        assert "noise scale at least" not in shown
+
+
+async def test_a_lower_bound_of_the_noise_scale_draws_the_chart_and_says_so(driven: Driven) -> None:
+    snapshot = layer_fakes.with_weight()
+    bound = replace(snapshot.advisor, noise_scale=NoiseScale(low=214.0))
+    async with driven(fakes.FakeSession(replace(snapshot, advisor=bound))) as pilot:
+        await pilot.press("4")
+        await pilot.pause()
+        shown = panel_text(pilot, "advisor")
+        assert any(line.rstrip().endswith("knee") for line in shown.splitlines())
+        assert "noise scale at least 214" in shown
 
 
 async def test_without_two_sizes_no_progress_is_promised(driven: Driven) -> None:

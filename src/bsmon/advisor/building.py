@@ -125,11 +125,15 @@ def micro_batch_for(evidence: Evidence, batch_size: int) -> int | None:
 
 def predict(evidence: Evidence, batch_size: int, micro_batch_size: int) -> Prediction:
     """What to expect at another size; what cannot be told is None."""
-    fit, noise = evidence.step_time, evidence.noise_scale.value
+    fit, scale = evidence.step_time, evidence.noise_scale
+    noise, is_bound = (scale.value, False) if scale.value is not None else (scale.low or None, True)
     speed = None
     if fit is not None:
         steps = -(-batch_size // micro_batch_size)
         speed = batch_size / (steps * fit.at(batch_size / steps)) * evidence.corrections.samples_per_second
     efficiency = None if noise is None else statistical_efficiency(batch_size, noise)
     time = None if fit is None or noise is None else relative_time(fit, noise, evidence.batch_size, batch_size)
-    return Prediction(predicted_peak(evidence, micro_batch_size), speed, efficiency, time)
+    if is_bound and batch_size < evidence.batch_size:
+        time = None  # the true noise scale may make it longer or shorter
+    peak = predicted_peak(evidence, micro_batch_size)
+    return Prediction(peak, speed, efficiency, time, is_bound=is_bound and noise is not None)

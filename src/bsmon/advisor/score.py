@@ -76,7 +76,9 @@ class Scorebook:
         said, self._waiting = self._waiting, None
         self._memory.add(said.peak_bytes, peak_bytes, self._used.peak_bytes)
         self._speed.add(said.samples_per_second, samples_per_second, self._used.samples_per_second)
-        self._progress.add(1 / said.relative_time if said.relative_time else None, relative_progress)
+        # "At most so long" is met by anything quicker: only a figure can be held against a measurement.
+        said_time = None if said.is_bound else said.relative_time
+        self._progress.add(1 / said_time if said_time else None, relative_progress)
 
     @property
     def corrections(self) -> Corrections:

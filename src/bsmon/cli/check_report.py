@@ -124,14 +124,19 @@ def _check_lines(check: Check, name_width: int, width: int) -> Iterator[Line]:
 
 
 def table_lines(table: SizeTable) -> Iterator[str]:
-    """The table of batch sizes, aligned; `>` marks the present one. A learning rate that is not known is n/a."""
-    own = f"LR, {table.rule or 'own rule'}"
-    yield f"    {'batch':>6}  {'updates/epoch':>13}  {'verdict':9}  {'LR, linear':>10}  {own:>13}"
+    """The table of batch sizes, aligned; `>` marks the present one. A learning rate that is not known is n/a.
+
+    The run's own rule has a column where it is not the documents' linear one.
+    """
+    own = table.rule != LearningRateRule.LINEAR
+    heading = f"  {'LR, ' + (table.rule or 'own rule'):>13}" if own else ""
+    yield f"    {'batch':>6}  {'updates/epoch':>13}  {'verdict':9}  {'LR, linear':>10}{heading}"
     for row in table.rows:
         mark = ">" if row.is_present else " "
+        rate = f"  {_rate(row.learning_rate):>13}" if own else ""
         yield (
             f"  {mark} {row.batch_size:>6}  {row.updates_per_epoch:>13}  {row.verdict:9}"
-            f"  {_rate(row.linear_learning_rate):>10}  {_rate(row.learning_rate):>13}"
+            f"  {_rate(row.linear_learning_rate):>10}{rate}"
         )
 
 

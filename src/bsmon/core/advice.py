@@ -70,6 +70,7 @@ class Prediction:
     samples_per_second: float | None = None
     statistical_efficiency: float | None = None  # 0..1, progress per sample against a tiny batch
     relative_time: float | None = None  # time to the same progress, now = 1
+    is_bound: bool = False  # by a lower bound of the noise scale: efficiency at least that, time at most that
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,12 +86,13 @@ def _change(label: str, old: str, new: str) -> Row:
 def prediction_texts(prediction: Prediction) -> list[str]:
     """What is predicted, each with its unit; what is not known is left out."""
     texts = []
+    at_most, at_least = ("≤ ", "≥ ") if prediction.is_bound else ("", "")
     if prediction.samples_per_second is not None:
         texts.append(f"{numbers.compact(prediction.samples_per_second)} samples/s")
     if prediction.relative_time is not None:
-        texts.append(f"time to the same loss {prediction.relative_time:.2f}x")
+        texts.append(f"time to the same loss {at_most}{prediction.relative_time:.2f}x")
     if prediction.statistical_efficiency is not None:
-        texts.append(f"efficiency {prediction.statistical_efficiency:.2f}")
+        texts.append(f"efficiency {at_least}{prediction.statistical_efficiency:.2f}")
     if prediction.peak_bytes is not None:
         texts.append(f"peak {numbers.size(prediction.peak_bytes)}")
     return texts

@@ -36,17 +36,19 @@ def goodput_rows(snapshot: Snapshot, width: int) -> list[Row]:
     """Progress a second at every size around the present one, in percent of the best; nothing while not known.
 
     Samples per second times the worth of a sample (Qiao et al. 2021); the knee is the smallest size within a tenth of
-    the best.
+    the best. With only a lower bound of the noise scale the larger sizes are worth more than shown.
     """
-    batch, noise, line = snapshot.batch, snapshot.advisor.noise_scale.value, step_time(snapshot)
+    batch, scale, line = snapshot.batch, snapshot.advisor.noise_scale, step_time(snapshot)
+    noise = scale.value if scale.value is not None else scale.low
     room = width - _SIZE - _SHARE - _NOTE
-    if batch is None or noise is None or line is None or noise <= 0 or room < _LEAST_BAR:
+    if batch is None or not noise or line is None or room < _LEAST_BAR:
         return []
     sizes = sizes_around(batch, snapshot)
     values = {size: goodput(line, noise, size) for size in sizes}
     best, bend = max(values.values()), knee(line, noise, sizes)
     advised = snapshot.advisor.advice.new_batch_size if snapshot.advisor.advice is not None else None
-    rows = [rule("Progress a second", f"from {line.sizes} sizes run", width)]
+    basis = f"{line.sizes} sizes timed" if scale.value is not None else f"noise scale at least {numbers.compact(noise)}"
+    rows = [rule("Progress a second", basis, width)]
     for size, value in values.items():
         notes = [(size == batch.batch_size, "now"), (size == bend, "knee"), (size == advised, "advice")]
         note = ", ".join(text for true, text in notes if true)

@@ -102,6 +102,15 @@ def test_score_and_corrections() -> None:
     assert book.corrections == Corrections(1.25, 0.8)
 
 
+def test_a_prediction_of_at_most_is_not_scored() -> None:
+    book = Scorebook()
+    advice = applied()
+    book.applied(replace(advice, prediction=replace(advice.prediction, is_bound=True)))
+    book.measured(samples_per_second=800.0, relative_progress=3.0)
+    assert book.score.samples_per_second_error == pytest.approx(0.25)
+    assert book.score.progress_error is None
+
+
 def test_a_corrected_prediction_that_is_right_keeps_its_correction() -> None:
     book = Scorebook()
     book.applied(applied())

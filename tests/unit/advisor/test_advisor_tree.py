@@ -258,6 +258,22 @@ def test_a_recommendation_says_what_to_expect() -> None:
     assert advice.changes_mind
 
 
+def test_a_lower_bound_bounds_what_to_expect() -> None:
+    advice = advice_for(with_(CALM, noise_scale=NoiseScale(None, 1024.0, None, 64, "split")))
+    assert advice.new_batch_size == 128
+    assert advice.prediction.is_bound
+    assert advice.prediction.statistical_efficiency == pytest.approx(1024 / 1152)
+    assert advice.prediction.relative_time == pytest.approx((0.144 / 128 * 1152) / (0.048 / 32 * 1056))
+    assert "at least" in advice.why
+
+
+def test_what_a_smaller_batch_takes_is_not_told_from_a_lower_bound() -> None:
+    evidence = with_(sick(overfitting=True), batch_size=256, noise_scale=NoiseScale(None, 1024.0, None, 64, "split"))
+    advice = advice_for(evidence)
+    assert advice.new_batch_size == 64
+    assert advice.prediction.relative_time is None
+
+
 def test_adam_above_the_noise_scale_is_warned_of_the_surge() -> None:
     # A step that is nearly all fixed cost asks for a batch above the noise scale.
     evidence = with_(CALM, noise_scale=known(40), throughput=line(1.0, 0.001), optimizer_family=OptimizerFamily.ADAM)

@@ -59,6 +59,13 @@ def test_document_c_table_of_updates_for_cats_and_dogs_exactly() -> None:
     assert updates == ["1024", "128", "64", "32", "16", "8", "4", "1"]
 
 
+@pytest.mark.parametrize(("optimizer", "own"), [("adam", True), ("sgd", False)])
+def test_the_runs_own_rule_has_a_column_where_it_is_not_the_linear_one(optimizer: str, own: bool) -> None:
+    output = run("--dataset-size", "480", "--batch-size", "32", "--lr", "5e-4", "--optimizer", optimizer).output
+    heading = next(line for line in output.splitlines() if "updates/epoch" in line)
+    assert heading.split("verdict")[1].split() == ["LR,", "linear", *(["LR,", "sqrt"] if own else [])]
+
+
 def test_the_issues_command_line() -> None:
     result = run(*AT_480, "--batch-size", "240", "--lr", "4e-3")
     assert result.return_value == 1

@@ -22,11 +22,16 @@ def barely_moving(evidence: Evidence, limits: Limits) -> Finding:
         "Is the loss barely moving?",
         still,
         {None: "too early to say", True: "hardly any progress", False: "it moves"}[still],
-        (Reading("progress so far", None if improvement is None else 100 * improvement, "%", "<", 100 * STILL_SHARE),),
+        (Reading("progress so far, at most", _percent(improvement), "%", "<", 100 * STILL_SHARE),),
         source="C part 11",
         depth=1,
     )
     return Finding((found,), _advice(evidence, limits) if still else None)
+
+
+def _percent(improvement: float | None) -> float | None:
+    """It is the upper end of an interval, which may reach beyond a loss of 0."""
+    return None if improvement is None else min(100.0, 100 * improvement)
 
 
 def _advice(evidence: Evidence, limits: Limits) -> Advice:

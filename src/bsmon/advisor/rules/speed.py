@@ -200,7 +200,8 @@ def _feed(evidence: Evidence) -> Reason:
 
 def _by_goodput(evidence: Evidence, far: Distance) -> Reason:
     larger = far.size > evidence.batch_size
-    saved = f"{100 * (1 - far.relative_time):.0f} % less time to the same progress"
+    at_least = "at least " if evidence.noise_scale.value is None else ""
+    saved = f"{at_least}{100 * (1 - far.relative_time):.0f} % less time to the same progress"
     why = (
         f"Fewer, fuller steps save their fixed cost: {saved}.{_marginal(evidence, far)}"
         if larger
