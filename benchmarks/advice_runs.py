@@ -2,113 +2,29 @@
 
 from __future__ import annotations
 
-import statistics
-import time
-from bisect import bisect_left
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
 
+from benchmarks.advice_noise import NoiseWatch
+from benchmarks.advice_times import Times
 from bsmon.advisor.advisor import Advisor
 from bsmon.advisor.evidence import Evidence, Limits
-from bsmon.advisor.goodput import ThroughputPoint
 from bsmon.advisor.loss_health import LossHealth
 from bsmon.advisor.noise_scale import NoiseScaleEstimator
 from bsmon.advisor.scaling import learning_rate_factor, optimizer_family
 from bsmon.core.advice import Action, Advice, NoiseScale
 from bsmon.core.commands import LearningRateRule
-from bsmon.core.gradients import NoiseSample
+from bsmon.core.records import Evaluation
 from bsmon.engine.evaluate import evaluate
+from bsmon.engine.evaluator import Evaluator
 from bsmon.engine.trial import Trial
-from bsmon.engine.watch import NoWatch
-from bsmon.telemetry.cost import CostMeter
-from bsmon.telemetry.noise_split import SplitProbe
 
 LARGEST = 512
-SIZES = tuple(1 << power for power in range(10))
-PROBED = (8, 32, 128)  # the sizes whose step times the advisor is told: the present one, a quarter and four times it
-PROBE_EVERY = 20  # steps; about what the telemetry's budget of 2 % comes to
 WINDOW = 50  # steps between two looks of the advisor
 LOOK_EVERY = 20  # steps between two looks at the loss's health
 EVALUATED = 256  # training samples that the target loss is taken over
 EVALUATE_EVERY = 1.05  # steps, as a factor
-ROUNDS, WARM_UP, TIMED_STEPS = 6, 3, 8  # of measuring step times
-
-
-class StepTimes:
-    """Seconds of CPU per update by batch size, measured once; between two measured sizes a straight line."""
-
-    def __init__(self, seconds: Mapping[int, Sequence[float]]) -> None:
-        self._sizes = sorted(seconds)
-        # The lower quartile: whatever else runs on the machine only ever makes a step slower.
-        self._seconds = [statistics.quantiles(seconds[size], n=4)[0] for size in self._sizes]
-        self._all = seconds
-
-    def at(self, rows: int) -> float:
-        """Seconds of an update with so many rows."""
-        right = min(max(bisect_left(self._sizes, rows), 1), len(self._sizes) - 1)
-        (low, high), (quick, slow) = self._sizes[right - 1 : right + 1], self._seconds[right - 1 : right + 1]
-        return quick + (slow - quick) * (rows - low) / (high - low)
-
-    def points(self) -> tuple[ThroughputPoint, ...]:
-        """What the advisor is told."""
-        return tuple(
-            ThroughputPoint(size, len(times), self.at(size), statistics.stdev(times) / len(times) ** 0.5)
-            for size, times in ((size, self._all[size]) for size in PROBED)
-        )
-
-
-def measure_step_times(trial: Trial) -> StepTimes:
-    """CPU time and not the clock on the wall, in rounds over all sizes: others may be at work on the machine."""
-    seconds: dict[int, list[float]] = {size: [] for size in SIZES}
-    for _ in range(ROUNDS):
-        for size, times in seconds.items():
-            times.extend(_step_seconds(trial, size))
-    return StepTimes(seconds)
-
-
-def _step_seconds(trial: Trial, size: int) -> list[float]:
-    trial.begin(size)
-    seconds: list[float] = []
-    while len(seconds) < TIMED_STEPS:
-        consumed = trial.parts.cursor.consumed
-        began = time.process_time()
-        trial.update(0.0).item()
-        took = time.process_time() - began
-        if trial.step > WARM_UP and trial.parts.cursor.consumed - consumed == size:  # an epoch's last may be short
-            seconds.append(took)
-    return seconds
-
-
-class NoiseWatch(NoWatch):
-    """The telemetry's own split probe on every so many steps, read at once."""
-
-    def __init__(self) -> None:
-        self._probe: SplitProbe | None = None
-        self._armed = 0
-        self.samples: list[NoiseSample] = []
-
-    def attach(self, model: torch.nn.Module) -> None:
-        """Watch this model from now on."""
-        self._probe = SplitProbe(model, tuple(model.parameters()), CostMeter(torch.device("cpu")))
-
-    def begin(self, step: int, micro_sizes: Sequence[int]) -> None:
-        """See engine.watch.Watch."""
-        self._armed = 0
-        if self._probe is not None and step % PROBE_EVERY == 0 and len(micro_sizes) == 1 and micro_sizes[0] > 1:
-            self._armed = step
-            self._probe.arm(micro_sizes[0])
-
-    def gradients_ready(self, norm: Tensor | None) -> None:
-        """See engine.watch.Watch."""
-        del norm
-        if self._armed and self._probe is not None:
-            part = self._probe.finish(self._armed, torch.ones(1))
-            found = None if part is None else part.decode(part.values.tolist())
-            if isinstance(found, NoiseSample):
-                self.samples.append(found)
 
 
 @dataclass(slots=True)
@@ -123,14 +39,24 @@ class Run:
     evidence: list[Evidence] = field(default_factory=list)  # one a window, where the advisor looked on
 
 
+@dataclass(frozen=True, slots=True)
+class Looking:
+    """The advisor looks on. `planned`: updates at the first size; `obey`: what it says is done at once."""
+
+    planned: float
+    budget: float = 0.02
+    obey: bool = False
+
+
 class Bench:
     """One task with one seed: its trial, its clock, its target."""
 
-    def __init__(self, trial: Trial, noise: NoiseWatch, times: StepTimes, target: float) -> None:
+    def __init__(self, trial: Trial, noise: NoiseWatch, times: Times, target: float) -> None:
         self.trial, self.noise, self.times, self.target = trial, noise, times, target
         config = trial.parts.config
         self.learning_rate = config.optimizer.lr
         self.family = optimizer_family(config.optimizer.name)
+        self.evaluator = Evaluator(trial.parts)
 
     def factor(self, old: int, new: int, scale: NoiseScale) -> float:
         """Of the learning rate, by the rule that is bsmon's default."""
@@ -138,48 +64,8 @@ class Bench:
             LearningRateRule.AUTO, old, new, optimizer_family=self.family, noise_scale=scale.value
         )
 
-    def run(self, size: int, rate: float, most_s: float, *, look: bool = False, obey: bool = False) -> Run:
-        """Train at `size` until the target, or for `most_s` seconds of the task's own clock.
-
-        `look`: collect the advisor's evidence. `obey`: also do at once what it recommends.
-        """
-        self.trial.begin(size)
-        run, clock, health, advisor = Run(), 0.0, LossHealth(), Advisor()
-        self.noise.samples.clear()
-        progress = _Progress(self.target)
-        while clock < most_s:
-            consumed = self.trial.parts.cursor.consumed
-            loss = float(self.trial.update(rate))
-            rows = self.trial.parts.cursor.consumed - consumed
-            clock += self.times.at(rows)
-            run.steps += 1
-            health.step(loss, rows)
-            if run.steps % LOOK_EVERY == 0:
-                found = health.health()
-                run.unstable |= bool(found.unstable)
-                run.barely_moving |= bool(found.barely_moving)
-            if progress.is_due(run.steps):
-                run.seconds = progress.add(clock, self._loss())
-                if run.seconds is not None:
-                    return run
-            if (look or obey) and run.steps % WINDOW == 0:
-                evidence = self._evidence(size, rate, run.steps, health)
-                run.evidence.append(evidence)
-                advice = advisor.look(evidence, Limits(1, LARGEST)).advice
-                if obey and advice is not None and advice.action in (Action.BATCH, Action.LEARNING_RATE):
-                    size, rate = self._apply(advice, run, advisor, health)
-        return run
-
-    def _apply(self, advice: Advice, run: Run, advisor: Advisor, health: LossHealth) -> tuple[int, float]:
-        """As the session does it."""
-        advisor.applied(advice, run.steps)
-        if advice.node in ("stability", "barely_moving"):
-            health.restart()
-        self.trial.resize(advice.new_batch_size)
-        run.changes.append((run.steps, f"{advice.new_batch_size} at {advice.new_learning_rate:.2g} ({advice.node})"))
-        return advice.new_batch_size, advice.new_learning_rate
-
-    def _loss(self) -> float:
+    def loss(self) -> float:
+        """Of a fixed part of the training set, in eval mode."""
         parts = self.trial.parts
         indices = torch.arange(min(EVALUATED, self.trial.samples))
         found = evaluate(
@@ -195,21 +81,102 @@ class Bench:
         assert found is not None, "never interrupted"
         return found[0]
 
-    def _evidence(self, size: int, rate: float, step: int, health: LossHealth) -> Evidence:
+    def run(self, size: int, rate: float, most_s: float, looking: Looking | None = None) -> Run:
+        """Train at `size` until the target, or for `most_s` seconds of the task's own clock.
+
+        The clock counts probes where the advisor is obeyed.
+        """
+        training = _Training(self, size, rate, looking)
+        while training.clock < most_s and not training.step():
+            pass
+        return training.run
+
+
+class _Training:
+    """A run while it is made."""
+
+    def __init__(self, bench: Bench, size: int, rate: float, looking: Looking | None) -> None:
+        self._bench, self._looking, self._rate = bench, looking, rate
+        self._sizes = [size]  # all so far, the present one last
+        self._planned = 1.0 if looking is None else looking.planned * size  # samples
+        self._health, self._advisor = LossHealth(), Advisor()
+        self._evaluation: Evaluation | None = None
+        self._progress = _Progress(bench.target)
+        self.run, self.clock = Run(), 0.0
+        bench.trial.begin(size)
+        bench.noise.start(None if looking is None else looking.budget)
+
+    def step(self) -> bool:
+        """One update, and all that follows from it; whether the target is reached."""
+        bench, run = self._bench, self.run
+        epoch = bench.trial.parts.cursor.epoch
+        self._update()
+        run.steps += 1
+        if run.steps % LOOK_EVERY == 0:
+            found = self._health.health()
+            run.unstable |= bool(found.unstable)
+            run.barely_moving |= bool(found.barely_moving)
+        if self._progress.is_due(run.steps):
+            paid = bench.noise.spent_s if self._looking is not None and self._looking.obey else 0.0
+            run.seconds = self._progress.add(self.clock + paid, bench.loss())
+        if self._looking is not None and run.seconds is None:
+            self._look(self._looking, is_new_epoch=bench.trial.parts.cursor.epoch > epoch)
+        return run.seconds is not None
+
+    def _update(self) -> None:
+        bench, cursor = self._bench, self._bench.trial.parts.cursor
+        bench.noise.clock_s, bench.noise.cost_s = self.clock, bench.times.probe * bench.times.at(self._sizes[-1])
+        bench.noise.left = max(0.0, 1 - cursor.consumed / self._planned)
+        consumed = cursor.consumed
+        loss = float(bench.trial.update(self._rate))
+        rows = cursor.consumed - consumed
+        self.clock += bench.times.at(rows)
+        self._health.step(loss, rows)
+
+    def _look(self, looking: Looking, *, is_new_epoch: bool) -> None:
+        if is_new_epoch:
+            cursor = self._bench.trial.parts.cursor
+            self._evaluation = self._bench.evaluator.run(self.run.steps, cursor.epoch - 1, lambda: False)
+            if self._evaluation is not None:
+                self._health.evaluation(self._evaluation.loss)
+        if self.run.steps % WINDOW:
+            return
+        evidence = self._evidence()
+        self.run.evidence.append(evidence)
+        advice = self._advisor.look(evidence, Limits(1, LARGEST)).advice
+        if looking.obey and advice is not None and advice.action in (Action.BATCH, Action.LEARNING_RATE):
+            self._apply(advice)
+
+    def _apply(self, advice: Advice) -> None:
+        """As the session does it."""
+        self._advisor.applied(advice, self.run.steps)
+        if advice.node in ("stability", "barely_moving"):
+            self._health.restart()
+        size, self._rate = advice.new_batch_size, advice.new_learning_rate
+        self._sizes = [*(other for other in self._sizes if other != size), size]
+        self._bench.trial.resize(size)
+        self._bench.noise.resized()
+        self.run.changes.append((self.run.steps, f"{size} at {self._rate:.2g} ({advice.node})"))
+
+    def _evidence(self) -> Evidence:
+        bench, evaluation, size = self._bench, self._evaluation, self._sizes[-1]
         estimator = NoiseScaleEstimator()
-        for sample in self.noise.samples:
+        for sample in bench.noise.samples:
             estimator.add(sample.variance, sample.squared_norm)
         return Evidence(
             batch_size=size,
             micro_batch_size=size,
-            learning_rate=rate,
-            optimizer_family=self.family,
-            dataset_size=self.trial.samples,
-            has_batchnorm=self.trial.parts.info.has_batchnorm,
-            step=step,
-            health=health.health(),
+            learning_rate=self._rate,
+            optimizer_family=bench.family,
+            dataset_size=bench.trial.samples,
+            has_batchnorm=bench.trial.parts.info.has_batchnorm,
+            step=self.run.steps,
+            health=self._health.health(),
+            train_accuracy=evaluation.train_accuracy if evaluation else None,
+            validation_accuracy=evaluation.accuracy if evaluation else None,
+            class_probabilities=bench.trial.parts.info.class_probabilities,
             noise_scale=estimator.estimate("split"),
-            throughput=self.times.points(),
+            throughput=bench.times.points(self._sizes),
             on_cpu=True,
         )
 

@@ -47,3 +47,14 @@ TASKS = (
     Task("cats-dogs-noise", _toml('task = "cats-vs-dogs"', 'name = "mlp"\nhidden = [100]', PLAIN.format(0.01)), 0.01),
     Task("digits-linear", _toml(DIGITS, 'name = "mlp"\nhidden = []', MOMENTUM.format(0.1)), 0.05),
 )
+
+# Nothing was decided on these: other sizes of model, other optimizers, another amount of noise.
+HELD_OUT = (
+    Task("deep-mlp", _toml(DIGITS, 'name = "mlp"\nhidden = [96, 96]\nnorm = "layer"', ADAM.format(1e-3)), 0.02),
+    Task("cnn-sgd", _toml(DIGITS, 'name = "cnn"\nchannels = [16, 16]\nnorm = "group"', MOMENTUM.format(0.03)), 0.05),
+    Task(
+        "text-wide", _toml(TEXT, 'name = "char-transformer"\nwidth = 48\nheads = 4\nlayers = 1', ADAM.format(1e-3)), 1.9
+    ),
+    Task("long-tail-sgd", _toml(LONG_TAIL, 'name = "mlp"\nhidden = [48]', MOMENTUM.format(0.03)), 0.25),
+    Task("cats-dogs-adam", _toml(CATS.replace("2.0", "3.0"), 'name = "mlp"\nhidden = [64]', ADAM.format(1e-3)), 0.02),
+)
