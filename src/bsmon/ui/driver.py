@@ -82,11 +82,6 @@ class DetachableDriver(LinuxDriver):
         self._is_lost = False
         self._is_shown = False
 
-    @property
-    def is_lost(self) -> bool:
-        """The terminal is gone for good."""
-        return self._is_lost
-
     def mark_lost(self) -> None:
         """From now on nothing is drawn, and nothing starts drawing."""
         self._is_lost = True

@@ -12,7 +12,7 @@ import torch
 
 from bsmon.config.schema import Config, DigitsData, MlpModel, TargetSection
 from bsmon.core.errors import BadInput
-from bsmon.engine.tasks.targets import call_target, locate, resolve, target_files
+from bsmon.engine.tasks.targets import call_target, locate, resolve
 
 
 @pytest.fixture(autouse=True)
@@ -81,13 +81,6 @@ def test_locating_runs_nothing(tmp_path: Path, config_path: str) -> None:
     assert locate("bomb:make", config_path) == str(file)
     assert "bomb" not in sys.modules
     assert sys.path == before
-
-
-def test_files_of_a_config_by_section(tmp_path: Path, config_path: str) -> None:
-    file = write(tmp_path, "mine.py", "")
-    loss = TargetSection(target="torch.nn:MSELoss")
-    config = Config(data=DigitsData(), model=TargetSection(target="mine:net"), loss=loss, path=config_path)
-    assert target_files(config) == {"model": str(file), "loss": torch.nn.__file__}
 
 
 CASES = {

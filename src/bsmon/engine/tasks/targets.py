@@ -29,16 +29,6 @@ def locate(target: str, config_path: str, section: str = "data") -> str:
     return find_module(target.partition(":")[0], config_path, section).file
 
 
-def target_files(config: Config) -> dict[str, str]:
-    """Section name -> file, for every target of the config; nothing is run. Raises BadInput as `locate` does."""
-    sections = {"data": config.data, "model": config.model, "loss": config.loss}
-    return {
-        name: locate(section.target, config.path, name)
-        for name, section in sections.items()
-        if isinstance(section, TargetSection)
-    }
-
-
 def resolve(target: str, config_path: str, section: str = "data") -> tuple[Callable[..., Any], str]:
     """The callable that `target` names, and its file. Runs the module.
 
