@@ -10,7 +10,7 @@ from bsmon.core.advice import AdvisorView, NoiseScale
 from bsmon.core.records import EventKind, GpuSample, HostSample, Level
 from bsmon.core.snapshot import Failure, RunState, Snapshot
 from bsmon.ui.themes import theme_names
-from tests import fakes
+from tests import advice_fakes, fakes
 from tests.app.conftest import Driven, panel_text, screen_text
 
 HOSTILE = "\x1b]52;c;AAAA\x07\x1b[2J\u202e[/path/to/run] [bold]\u4f60\n"
@@ -118,8 +118,8 @@ async def test_bad_input_closes_the_screen_by_itself(driven: Driven) -> None:
 async def test_hostile_text_reaches_the_screen_as_marks(driven: Driven, size: tuple[int, int]) -> None:
     base = fakes.on_gpu()
     assert base.hardware is not None
-    advice = replace(fakes.ADVICE, title=HOSTILE, why=HOSTILE, certainty_reason=HOSTILE, changes_mind=HOSTILE)
-    tree = tuple(replace(node, question=HOSTILE, verdict=HOSTILE, explanation=HOSTILE) for node in fakes.tree())
+    advice = replace(advice_fakes.ADVICE, title=HOSTILE, why=HOSTILE, certainty_reason=HOSTILE, changes_mind=HOSTILE)
+    tree = tuple(replace(node, question=HOSTILE, verdict=HOSTILE, explanation=HOSTILE) for node in advice_fakes.tree())
     gpu = replace(base.hardware.gpus[0], name=HOSTILE, throttle_reasons=(HOSTILE,))
     info = replace(base.run, name=HOSTILE, device=HOSTILE, device_name=HOSTILE, run_dir=HOSTILE)
     session = fakes.FakeSession(

@@ -2,107 +2,23 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import os
 import signal
-import struct
 import subprocess
 import sys
-import time
-from collections.abc import Callable
-from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from bsmon.cli import bsmon
 from bsmon.cli.setup import prepare
-from bsmon.core.advice import Advice, AdvisorView, Answer, NoiseScale, TreeNode
 from bsmon.core.errors import BadInput
-from bsmon.core.happenings import (
-    Advised,
-    Evaluated,
-    Failed,
-    Happening,
-    HardwareRead,
-    Measured,
-    MemoryExpected,
-    Moment,
-    Noted,
-    PlanSet,
-    RunDescribed,
-    StateChanged,
-)
-from bsmon.core.records import Evaluation, EventKind, GradientStats, HardwareSample, HostSample, Level
-from bsmon.core.snapshot import BatchState, Failure, MemoryForecast, RunInfo, RunState
-from bsmon.store.export.tensorboard import crc32c
-from bsmon.store.journal_writer import JournalWriter
-from bsmon.store.provenance import about_this_process, process_identity
-from bsmon.store.run_dir import RunDir
-from tests import fakes
-from tests.unit.store.happenings import training_steps
+from bsmon.store.provenance import process_identity
+from tests.unit.cli.recorded_runs import HOSTILE, Bsmon, Run
 
 ROOT = Path(__file__).resolve().parents[3]
-HOSTILE = "\x1b]52;c;AAAA\x07\x1b[2J\u202e<script src=//x>[bold]\n"
-
-Run = Callable[..., RunDir]
-Bsmon = Callable[..., str]
-
-
-def course(text: str) -> list[Happening]:
-    """A run with everything in it, all its texts being `text`."""
-    info = RunInfo(
-        text, config_path=text, task=text, model=text, optimizer=text, device=text, device_name=text, epochs=3
-    )
-    advice = Advice(fakes.ADVICE.action, text, text, text, text, 32, 64, 0.1, 0.2, learning_rate_rule=text)
-    node = TreeNode(text, text, Answer.YES, (), text, True, 0, text, text)
-    return [
-        RunDescribed(info),
-        PlanSet(BatchState(32, 32, 1, 1e-3)),
-        StateChanged(RunState.TRAINING, text),
-        training_steps(1, 30),
-        Measured(GradientStats(30, 0.5)),
-        HardwareRead(HardwareSample(1.0, HostSample(rss_bytes=2**30), gpu_status=text)),
-        MemoryExpected((MemoryForecast(64, 2**31, None, None),), (), 2**29),
-        Noted(EventKind.BATCH, Level.GOOD, text, 30, {"old": 32, "new": 64, "source": text}),
-        PlanSet(BatchState(64, 64, 1, 1e-3)),
-        Advised(AdvisorView((node,), advice, noise_scale=NoiseScale(200.0, 90.0, 400.0, 20, "split"))),
-        training_steps(31, 10, 64),
-        Evaluated(Evaluation(40, 1, 0.25, 0.75, 100, 0.1)),
-        Failed(Failure(text, text)),
-    ]
-
-
-@pytest.fixture
-def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Make a run that has ended, in the current folder's runs/."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(name: str = "tried", status: str = "failed", text: str = "words") -> RunDir:
-        made = RunDir.create(Path("runs"), name, datetime.now(UTC), config=b"", about=about_this_process())
-        made.update(status=status)
-        writer = JournalWriter(made.journal_path, Moment(0.0, time.time()), text)
-        writer.write(1.0, course(text))
-        writer.close()
-        return made
-
-    return run
-
-
-@pytest.fixture
-def call(capfd: pytest.CaptureFixture[str]) -> Bsmon:
-    """Run a command; what it printed on both streams."""
-
-    def command(*arguments: str, status: int | None = None) -> str:
-        capfd.readouterr()
-        assert (bsmon.main(list(arguments), standalone_mode=False) or 0) == (status or 0)
-        captured = capfd.readouterr()
-        return captured.out + captured.err
-
-    return command
 
 
 def test_runs_lists_what_is_there(make: Run, call: Bsmon) -> None:
@@ -193,43 +109,6 @@ def test_in_a_run_made_again_the_advisor_does_only_what_is_recorded(make: Run) -
     assert again.run_dir.record["overrides"] == [*auto, 'advisor.mode="advise"']
 
 
-def test_csv_has_a_row_an_update(make: Run, call: Bsmon) -> None:
-    make("digits")
-    rows = list(csv.DictReader(io.StringIO(call("export", "-o", "-"))))
-    assert [row["step"] for row in rows] == [str(step) for step in range(1, 41)]
-    assert rows[29]["grad_norm"] == "0.5"
-    assert rows[28]["grad_norm"] == ""
-    assert rows[39]["validation_loss"] == "0.25"
-
-
-def test_json_has_everything(make: Run, call: Bsmon) -> None:
-    make("digits", text=HOSTILE)
-    found = json.loads(call("export", "--format", "json", "-o", "-"))
-    assert len(found["steps"]) == 40
-    assert len(found["steps"][0]) == len(found["columns"])
-    assert found["evaluations"][0]["result"]["loss"] == 0.25
-    assert len(found["events"]) == len(found["hardware"]) == len(found["advice"]) == 1
-
-
-def test_crc32c_as_in_rfc_3720() -> None:
-    assert crc32c(b"123456789") == 0xE3069283
-    assert crc32c(bytes(32)) == 0x8A9136AA
-
-
-def test_tensorboard_files_hold_a_record_an_update(make: Run, call: Bsmon) -> None:
-    make("digits")
-    call("export", "--format", "tensorboard", "-o", "board")
-    (path,) = Path("board").iterdir()
-    data, records = path.read_bytes(), []
-    while data:
-        (length,) = struct.unpack("<Q", data[:8])
-        records.append(data[12 : 12 + length])
-        data = data[16 + length :]
-    assert b"brain.Event:2" in records[0]
-    assert len(records) == 41
-    assert b"grad_norm" in records[30]
-
-
 def test_tensorboard_files_are_read_by_tensorboard(make: Run, call: Bsmon) -> None:
     loader = pytest.importorskip("tensorboard.backend.event_processing.event_file_loader", reason="not installed")
     make("digits")
@@ -240,25 +119,6 @@ def test_tensorboard_files_are_read_by_tensorboard(make: Run, call: Bsmon) -> No
     losses = {value.tag: value.simple_value for value in events[40].summary.value}
     assert losses["batch_size"] == 64
     assert losses["validation_loss"] == 0.25
-
-
-def test_parquet_holds_the_table_of_csv(make: Run, call: Bsmon) -> None:
-    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed; the dev extra has it")
-    make("digits")
-    call("export", "--format", "parquet", "-o", "table.parquet")
-    table = parquet.read_table("table.parquet").to_pylist()
-    rows = list(csv.DictReader(io.StringIO(call("export", "-o", "-"))))
-    assert len(table) == 40
-    assert [{key: "" if value is None else str(value) for key, value in row.items()} for row in table] == rows
-    assert (table[39]["step"], table[39]["batch_size"], table[39]["validation_loss"]) == (40, 64, 0.25)
-
-
-def test_parquet_without_pyarrow_says_what_to_install(make: Run, call: Bsmon, monkeypatch: pytest.MonkeyPatch) -> None:
-    make("digits")
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(BadInput, match="pip install pyarrow"):
-        call("export", "--format", "parquet")
-    assert list(Path().glob("*.part")) == []
 
 
 class Page(HTMLParser):

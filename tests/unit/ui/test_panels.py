@@ -25,7 +25,7 @@ from bsmon.ui.roles import Role, Row
 from bsmon.ui.rows import fit, paragraph, row_width, shorten, spread, wrap
 from bsmon.ui.tree_rows import folded_tree, reading_text, tree_rows
 from bsmon.ui.view import View
-from tests import fakes
+from tests import advice_fakes, fakes
 
 TEXT = st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), max_size=60)
 
@@ -69,21 +69,21 @@ def test_readings(reading: Reading, shown: str) -> None:
 
 
 def test_the_path_taken_is_lit() -> None:
-    rows = tree_rows(fakes.tree(), 60, 30)
+    rows = tree_rows(advice_fakes.tree(), 60, 30)
     lit = [text(row) for row in rows if any("●" in part for part, _ in row)]
     assert [line.strip("│└● ")[:3] for line in lit] == ["1 I", "2 I", "Doe"]
-    assert text(folded_tree(fakes.tree())) == "1 no  2 yes  3 no  4 yes  5 unknown"
+    assert text(folded_tree(advice_fakes.tree())) == "1 no  2 yes  3 no  4 yes  5 unknown"
 
 
 @given(st.integers(20, 200), st.integers(0, 60))
 def test_the_tree_keeps_its_width_and_height(width: int, height: int) -> None:
-    rows = tree_rows(fakes.tree(), width, height)
+    rows = tree_rows(advice_fakes.tree(), width, height)
     assert all(row_width(row) <= width for row in rows)
-    assert len(rows) <= max(height, len(fakes.tree()))
+    assert len(rows) <= max(height, len(advice_fakes.tree()))
 
 
 def test_the_recommendations_own_question_is_detailed_first() -> None:
-    tree = fakes.tree()
+    tree = advice_fakes.tree()
     rows = tree_rows(tree, 60, len(tree) + 1, first=tree[1].id)
     assert [text(row).strip("│ ") for row in rows][2] == "cores busy 61 % (< 70 %?)"
 
@@ -97,7 +97,7 @@ def test_advice_keeps_its_place(width: int, height: int) -> None:
 
 def test_short_advice_on_80_columns_says_from_what_to_what() -> None:
     """With all its changes in one row too wide, the row used to drop every one of them."""
-    split = replace(fakes.ADVICE, title="Larger batch", micro_batch_size=32, new_micro_batch_size=64)
+    split = replace(advice_fakes.ADVICE, title="Larger batch", micro_batch_size=32, new_micro_batch_size=64)
     base = fakes.with_advice()
     view = View(replace(base, advisor=replace(base.advisor, advice=split)))
     first = text(short_advice(view, 80, 5)[0])
@@ -106,7 +106,7 @@ def test_short_advice_on_80_columns_says_from_what_to_what() -> None:
 
 
 def test_advice_to_keep_all_has_no_arrow_and_no_keys() -> None:
-    keep = replace(fakes.ADVICE, action=Action.KEEP, new_batch_size=32, new_learning_rate=1.41e-3)
+    keep = replace(advice_fakes.ADVICE, action=Action.KEEP, new_batch_size=32, new_learning_rate=1.41e-3)
     base = fakes.with_advice()
     view = View(replace(base, advisor=replace(base.advisor, advice=keep)))
     assert change_rows(keep, 80) == []
