@@ -50,6 +50,14 @@ main()
 """
 """bsmon with code that prints in every way there is."""
 
+ELSEWHERE = """
+import platform
+platform.node = lambda: "elsewhere"
+from bsmon.cli import main
+main()
+"""
+"""bsmon on what it takes for another machine."""
+
 HANG_UP_AT = """
 import importlib, os, select, sys
 from pathlib import Path

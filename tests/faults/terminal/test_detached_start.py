@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.faults.terminal.conftest import Run, until
-from tests.faults.terminal.programs import BSMON, TRAIN
+from tests.faults.terminal.programs import BSMON, ELSEWHERE, TRAIN
 from tests.pty_harness import Terminal
 
 
@@ -50,3 +51,20 @@ def test_on_a_terminal_it_attaches_with_control(run: Run, tmp_path: Path, enviro
         assert terminal.wait() == 0
         assert terminal.left_behind() == []
         assert run.is_training_on()
+
+
+@pytest.mark.slow
+def test_from_another_machine_it_is_seen_and_not_changed(run: Run, tmp_path: Path, environment: dict[str, str]) -> None:
+    assert detach(tmp_path, environment).returncode == 0
+    program = [sys.executable, "-c", ELSEWHERE, "attach", "--control"]
+    with Terminal(program, columns=120, rows=40, cwd=tmp_path, env=environment) as terminal:
+        terminal.until("batch 32")
+        terminal.until("View only: the run is seen through its files")
+        terminal.press("+")
+        terminal.until(lambda screen: screen.count("View only") > 1)
+        terminal.press("q")
+        assert terminal.wait() == 0
+    batch = run.until(lambda snapshot: snapshot.batch is not None).batch
+    assert batch is not None
+    assert batch.batch_size == 32
+    assert run.is_training_on()
