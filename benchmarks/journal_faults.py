@@ -56,7 +56,9 @@ def killed(folder: Path, chance: random.Random) -> bool:
     """Whether a writer killed at a random moment lost nothing that it had handed over."""
     path = folder / "killed.jsonl"
     path.unlink(missing_ok=True)
-    with subprocess.Popen([sys.executable, __file__, "--child", str(path)], stdout=subprocess.PIPE) as process:
+    # As a module: beside a script, Python would find this folder's own statistics.py before the library's.
+    command = [sys.executable, "-m", "benchmarks.journal_faults", "--child", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
         time.sleep(chance.random() * 0.05)

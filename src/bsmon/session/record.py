@@ -59,6 +59,7 @@ class RunRecord:
         self._layers: LayerTable | None = None
         self._account = Accounted()
         self._waiting_for = ""
+        self._learning_rate = 0.0  # the newest; a schedule's has moved on since the plan was made
         self._marks: list[Mark] = []
         self._events: deque[Event] = deque(maxlen=_EVENTS_KEPT)
         self._event_number = 0
@@ -79,6 +80,7 @@ class RunRecord:
         made = Steps(in_columns(records))
         self._note_epoch(made)
         self.last_step = made[-1]
+        self._learning_rate = self.last_step.learning_rate
         self.findings.steps(records)
         self.pace.add(made)
         self.charts.steps(made, self.pace.samples_per_second)
@@ -143,6 +145,7 @@ class RunRecord:
     def batch(self, state: BatchState) -> None:
         """The plan in force."""
         old, self.batch_state, self._pending = self.batch_state, state, None
+        self._learning_rate = state.learning_rate
         self.findings.batch_size(state.batch_size)
         if old is not None and old.batch_size != state.batch_size:
             self._marks.append(Mark(self.step, old.batch_size, state.batch_size))
@@ -223,9 +226,7 @@ class RunRecord:
         """The state as one immutable object."""
         batch = self.batch_state
         if batch is not None:
-            batch = dataclasses.replace(batch, pending=self._pending)
-            if self.last_step is not None and self.run_state is RunState.TRAINING:
-                batch = dataclasses.replace(batch, learning_rate=self.last_step.learning_rate)
+            batch = dataclasses.replace(batch, pending=self._pending, learning_rate=self._learning_rate)
         return Snapshot(
             version=self._version,
             run=self.info,

@@ -10,13 +10,14 @@ import pytest
 from bsmon.config.schema import Config
 from bsmon.core.commands import Stop
 from bsmon.core.records import EventKind
-from bsmon.core.snapshot import RunInfo, RunState
+from bsmon.core.snapshot import BatchState, RunInfo, RunState
 from bsmon.session import live
 from bsmon.session.desk import AdvisorDesk
 from bsmon.session.inbox import Inbox
 from bsmon.session.journaling import JournalSink
 from bsmon.session.mailbox import CommandMailbox
 from bsmon.session.record import RunRecord
+from bsmon.session.run_clock import RunClock
 from tests.unit.session.test_replay import NoSampler, config, train
 from tests.unit.store.happenings import training_steps
 
@@ -87,3 +88,17 @@ def test_a_resumed_run_is_described_anew(tmp_path: Path) -> None:
     built.set()
     assert second.ended.wait(20)
     assert (second.snapshot().run.model, second.snapshot().run.epochs) == ("cnn", 20)
+
+
+def test_the_learning_rate_is_the_newest_one_also_after_the_end() -> None:
+    record = RunRecord(RunInfo("scheduled"), RunClock())
+    record.batch(BatchState(32, 32, 1, learning_rate=1e-6))  # a warm-up's first
+    record.steps(training_steps(1, 5).records)
+    record.state(RunState.STOPPED, "")
+    stopped = record.freeze().batch
+    assert stopped is not None
+    assert stopped.learning_rate == 1e-3
+    record.batch(BatchState(64, 64, 1, learning_rate=2e-3))  # changed while no step is made
+    changed = record.freeze().batch
+    assert changed is not None
+    assert changed.learning_rate == 2e-3
