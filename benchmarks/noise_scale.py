@@ -4,8 +4,8 @@
    90 % interval after 64 probes at batch size 32, for each estimator. "resolved": the interval has an upper end.
 2. Small nets, trained a little and then frozen: the probes' ratio beside the exact one. Exact is from every example's
    own gradient, and for the net with BatchNorm, where examples have none of their own, from the variance of the
-   gradient over 20,000 random batches. BatchNorm over a micro batch of 8 makes another gradient than over the batch
-   of 32, and another noise scale; the exact one is for 32.
+   gradient over 20,000 random batches. BatchNorm over a micro batch of 8, or a rank's share of 10 or 11, makes another
+   gradient than over the batch of 32, and another noise scale; the exact one is for 32.
 
 All samples are drawn independently. Weights stay as they are, so consecutive gradients are not biased here; in a
 training they are.
@@ -30,6 +30,7 @@ from bsmon.engine.tasks.char_transformer import CharTransformer
 from bsmon.telemetry.cost import CostMeter
 from bsmon.telemetry.noise_consecutive import ConsecutiveGradients
 from bsmon.telemetry.noise_micro import MicroBatchSplit
+from bsmon.telemetry.noise_ranks import RankSplit
 from bsmon.telemetry.noise_split import SplitProbe
 from bsmon.telemetry.parameters import Sample
 from bsmon.telemetry.part import Part
@@ -51,6 +52,7 @@ class Bench:
         meter = CostMeter(CPU)
         self._split = SplitProbe(model, self.parameters, meter)
         self._micro = MicroBatchSplit(self.parameters, meter)
+        self._ranks = RankSplit()
         self._consecutive = ConsecutiveGradients(Sample(self.parameters))
         self._step = 0
 
@@ -72,6 +74,18 @@ class Bench:
             self.backward(BATCH // steps, 1 / steps)
             self._micro.backward_done()
         return self._micro.finish(1, torch.nn.utils.get_total_norm(self.gradients()), ONE)
+
+    def ranks(self, sizes: tuple[int, ...] = (11, 11, 10)) -> Part | None:
+        """One measurement from ranks, whose shares are as even as can be: each one's gradient before they are added."""
+        self._ranks.arm(sizes)
+        total, squares = [torch.zeros_like(p) for p in self.parameters], []
+        for size in sizes:
+            self.clear()
+            self.backward(size, size / BATCH)
+            squares.append(torch.stack([g.square().sum() for g in self.gradients()]).sum())
+            torch._foreach_add_(total, self.gradients())
+        self._ranks.reduced(torch.stack(squares))
+        return self._ranks.finish(1, torch.nn.utils.get_total_norm(total), ONE)
 
     def consecutive(self) -> Part | None:
         """One measurement from two consecutive gradients."""
@@ -142,8 +156,13 @@ def coverage(trials: int) -> None:
 
 
 def estimators(bench: Bench) -> Sequence[tuple[str, Callable[[], Part | None]]]:
-    """All three by name."""
-    return (("split", bench.split), ("micro-batches", bench.micro_batches), ("consecutive", bench.consecutive))
+    """All of them by name."""
+    return (
+        ("split", bench.split),
+        ("micro-batches", bench.micro_batches),
+        ("ranks", bench.ranks),
+        ("consecutive", bench.consecutive),
+    )
 
 
 def mlp() -> nn.Module:
@@ -228,7 +247,8 @@ def from_batches(bench: Bench, batches: int = 20_000) -> float:
 
 def nets(probes: int) -> None:
     """Print the second table."""
-    print(f"\n{'net':<24}{'exact':>9}" + "".join(f"{name:>20}" for name in ("split", "micro-batches", "consecutive")))
+    names = ("split", "micro-batches", "ranks", "consecutive")
+    print(f"\n{'net':<24}{'exact':>9}" + "".join(f"{name:>20}" for name in names))
     cases: list[tuple[str, nn.Module, Draw, Callable[[Bench], float]]] = [
         ("mlp", mlp(), points(), exact),
         ("cnn with BatchNorm", cnn(), points(), from_batches),

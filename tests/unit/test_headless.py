@@ -35,7 +35,8 @@ STEP_KEYS = {
     "type", "state", "waiting_for", "elapsed_s", "eta_s", "epoch", "epochs", "step", "samples", "total_samples",
     "loss", "loss_smoothed", "validation_loss", "validation_accuracy", "grad_norm", "noise_scale", "noise_scale_low",
     "noise_scale_high", "learning_rate", "batch_size", "micro_batch_size", "gradient_accumulation_steps",
-    "samples_per_second", "data_wait_share", "rss_bytes", "gpu_memory_used_bytes", "torch_peak_bytes", "advice",
+    "world_size", "samples_per_second", "data_wait_share", "rss_bytes", "gpu_memory_used_bytes", "torch_peak_bytes",
+    "advice",
 }  # fmt: skip
 EVENT_KEYS = {"type", "number", "kind", "level", "text", "step", "elapsed_s", "clock", "data"}
 SUMMARY_KEYS = {

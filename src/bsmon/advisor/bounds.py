@@ -41,7 +41,7 @@ def bounds(evidence: Evidence, limits: Limits) -> Bounds | None:
 
     One move is at most a factor of four, but for a batch too small for BatchNorm: halfway is still broken.
     """
-    floor = BATCHNORM_FLOOR if evidence.has_batchnorm else 1
+    floor = BATCHNORM_FLOOR * evidence.world_size if evidence.has_batchnorm else 1
     low = max(limits.minimum, _move_down(evidence.batch_size), floor)
     high = max(evidence.batch_size * int(LARGEST_MOVE), floor)
     if limits.maximum is not None:
@@ -59,7 +59,7 @@ def worthwhile(evidence: Evidence, within: Bounds, updates: int = OK) -> Bounds 
     """
     high = within.high
     if within.largest_micro is not None:
-        high = min(high, within.largest_micro)
+        high = min(high, within.largest_micro * evidence.world_size)
     if evidence.dataset_size is not None:
         high = min(high, largest_batch_size(evidence.dataset_size, updates))
     return Bounds(within.low, high, within.largest_micro) if within.low <= high else None

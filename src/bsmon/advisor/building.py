@@ -63,11 +63,12 @@ def even_micro_batch(batch_size: int, at_most: int) -> int:
 
 def change_micro_batch(evidence: Evidence, reason: Reason, at_most: int) -> Advice:
     """Split the same batch into other forward passes of at most so many samples."""
-    micro = even_micro_batch(evidence.batch_size, at_most)
+    share = evidence.share(evidence.batch_size)
+    micro = even_micro_batch(share, at_most)
     return replace(
         advise(evidence, reason, Action.MICRO_BATCH),
         new_micro_batch_size=micro,
-        new_accumulation_steps=-(-evidence.batch_size // micro),
+        new_accumulation_steps=-(-share // micro),
         prediction=Prediction(peak_bytes=predicted_peak(evidence, micro)),
     )
 
@@ -97,7 +98,7 @@ def change_batch(
         new_batch_size=batch_size,
         new_learning_rate=evidence.learning_rate * factor,
         new_micro_batch_size=micro,
-        new_accumulation_steps=-(-batch_size // micro),
+        new_accumulation_steps=-(-evidence.share(batch_size) // micro),
         learning_rate_rule=resolved.value,
         prediction=predict(evidence, batch_size, micro),
         changes_mind=changes_mind.strip(),
@@ -106,15 +107,15 @@ def change_batch(
 
 
 def micro_batch_for(evidence: Evidence, batch_size: int) -> int | None:
-    """The largest even split of a batch that is not known to run out of memory and not below BatchNorm's floor.
+    """The largest even split of a rank's share that is not known to run out of memory and not below BatchNorm's floor.
 
     None where there is none. Where memory is unknown and the run accumulates already, the present micro batch is
     kept: somebody chose it.
     """
-    accumulates = evidence.micro_batch_size < evidence.batch_size
-    passes = -(-batch_size // evidence.micro_batch_size) if accumulates else 1
-    for steps in range(1, batch_size + 1):
-        micro = -(-batch_size // steps)
+    share = evidence.share(batch_size)
+    passes = -(-share // evidence.micro_batch_size) if evidence.accumulation_steps > 1 else 1
+    for steps in range(1, share + 1):
+        micro = -(-share // steps)
         if evidence.has_batchnorm and micro < BATCHNORM_FLOOR:
             return None
         fit = fits(evidence, micro)
@@ -129,7 +130,7 @@ def predict(evidence: Evidence, batch_size: int, micro_batch_size: int) -> Predi
     noise, is_bound = (scale.value, False) if scale.value is not None else (scale.low or None, True)
     speed = None
     if fit is not None:
-        steps = -(-batch_size // micro_batch_size)
+        steps = -(-evidence.share(batch_size) // micro_batch_size)
         speed = batch_size / (steps * fit.at(batch_size / steps)) * evidence.corrections.samples_per_second
     efficiency = None if noise is None else statistical_efficiency(batch_size, noise)
     time = None if fit is None or noise is None else relative_time(fit, noise, evidence.batch_size, batch_size)

@@ -30,6 +30,7 @@ class Evidence:
     learning_rate: float
     learning_rate_rule: LearningRateRule = LearningRateRule.AUTO
     optimizer_family: OptimizerFamily | None = None
+    world_size: int = 1  # ranks that share a batch; memory and BatchNorm see one rank's micro batch
 
     # The task.
     dataset_size: int | None = None  # training samples
@@ -67,8 +68,12 @@ class Evidence:
 
     @property
     def accumulation_steps(self) -> int:
-        """Forward passes per update."""
-        return -(-self.batch_size // self.micro_batch_size)
+        """Forward passes per update, on each rank."""
+        return -(-self.share(self.batch_size) // self.micro_batch_size)
+
+    def share(self, batch_size: int) -> int:
+        """What one rank takes of a batch, at most."""
+        return -(-batch_size // self.world_size)
 
     @property
     def step_time(self) -> StepTime | None:

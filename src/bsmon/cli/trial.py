@@ -16,6 +16,7 @@ from bsmon.core.errors import BadInput
 
 if TYPE_CHECKING:
     from bsmon.cli.progress import Progress
+    from bsmon.config.schema import Config
     from bsmon.engine.build import Parts
 
 
@@ -39,11 +40,22 @@ def built(path: Path, overrides: Sequence[str], progress: Progress) -> Parts:
     """The parts of the config's training. Imports torch and the config's own code. Raises BadInput."""
     from bsmon.config.load import load
 
-    config = load(path, overrides)
+    config = _with_one_rank(load(path, overrides))
     progress.tell("importing torch")
     from bsmon.engine.build import build
 
     return build(config, progress.tell)
+
+
+def _with_one_rank(config: Config) -> Config:
+    """The config as these commands train it, saying so where a run would have several ranks."""
+    from msgspec.structs import replace
+
+    if config.run.world_size == 1:
+        return config
+    text = f"bsmon: run.world_size = {config.run.world_size} is for bsmon train; here one rank trains the whole batch"
+    click.echo(text, err=True)
+    return replace(config, run=replace(config.run, world_size=1))
 
 
 def check_sizes(path: Path, sizes: Sequence[int], parts: Parts) -> None:

@@ -40,6 +40,9 @@ def _run(run: Run) -> Iterator[Problem]:
         yield Problem(("run", "max_steps"), f"give epochs (here {run.epochs}) or max_steps, not both", run.max_steps)
     if run.precision == "fp16" and run.device == "cpu":
         yield Problem(("run", "precision"), 'fp16 needs a GPU; on the CPU use "fp32" or "bf16"', run.precision)
+    if run.world_size > 1 and (":" in run.device or run.device == "mps"):
+        text = f'with world_size = {run.world_size} every rank has a device of its own; use "cuda", "cpu" or "auto"'
+        yield Problem(("run", "device"), text, run.device)
     if not run.name.isprintable() or run.name.startswith(".") or "/" in run.name or "\\" in run.name:
         text = "the run's folder is named for it: use printable characters without / or \\, and no dot in front"
         yield Problem(("run", "name"), text, run.name)

@@ -10,6 +10,7 @@ from bsmon.config.base import NotNegative, NotNegativeFloat, Positive, PositiveF
 from bsmon.config.sizes import SIZE_PATTERN
 
 DEFAULT_EPOCHS = 10
+MOST_RANKS = 64
 
 WeightIndex = Annotated[
     str, Meta(pattern=r"^[^\s\[\]]+\[[0-9]+(\s*,\s*[0-9]+)*\]\Z", title='text like "fc1.weight[50,30]"')
@@ -45,6 +46,16 @@ class Run(Section, frozen=True):
             description='Where to train; "auto" takes a GPU where there is one.',
         ),
     ] = "auto"
+    world_size: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=MOST_RANKS,
+            description="Processes (ranks) of this machine that share every batch, each on a GPU of its own: cuda:0, "
+            "cuda:1 and so on (CUDA_VISIBLE_DEVICES chooses which), or all on the CPU.",
+            examples=[2],
+        ),
+    ] = 1
     precision: Annotated[
         Literal["fp32", "bf16", "fp16"],
         Meta(description="Number type of forward passes (autocast); fp16 needs a GPU and scales its loss."),

@@ -113,7 +113,8 @@ class Score:
 class NoiseScale:
     """The gradient noise scale with its 90 % interval; `high` None = unbounded ("at least `low`").
 
-    All None: not known yet, `reason` says why. `estimator`: "micro-batches", "split" or "consecutive" (biased high).
+    All None: not known yet, `reason` says why. `estimator`: "ranks", "micro-batches", "split" or "consecutive" (biased
+    high).
     """
 
     value: float | None = None

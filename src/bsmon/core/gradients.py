@@ -22,7 +22,7 @@ class NoiseSample:
     batch_size: int
     variance: float  # S: estimates tr(Sigma), the variance of one sample's gradient summed over its elements
     squared_norm: float  # G2: estimates |G|^2 of the true gradient; may be negative
-    estimator: str  # "micro-batches", "split" or "consecutive" (its ratio is biased high)
+    estimator: str  # "ranks", "micro-batches", "split" or "consecutive" (its ratio is biased high)
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,12 +116,12 @@ class GpuSample:
     index: int
     uuid: str
     name: str
-    is_mine: bool = False  # the GPU that this run trains on
+    is_mine: bool = False  # a GPU that this run trains on; rank 0's comes first
     memory_total_bytes: int | None = None
     memory_used_bytes: int | None = None
     memory_free_bytes: int | None = None
     memory_reserved_bytes: int | None = None  # held by driver and firmware; older drivers count it as used
-    own_process_bytes: int | None = None  # what this process holds; None where process ids cannot be matched
+    own_process_bytes: int | None = None  # what the run's processes hold; None where ids cannot be matched
     utilisation_percent: float | None = None
     memory_utilisation_percent: float | None = None
     temperature_c: float | None = None

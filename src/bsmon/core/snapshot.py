@@ -40,6 +40,7 @@ class RunInfo:
     optimizer: str = ""
     device: str = ""  # "cpu", "cuda:0"
     device_name: str = ""  # "NVIDIA H200", the processor's name on a CPU
+    world_size: int = 1  # ranks, each a process on a device of its own; `device` is rank 0's
     precision: str = "fp32"
     parameters: int | None = None
     train_samples: int | None = None
@@ -73,7 +74,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class BatchState:
-    """The batch plan in force, as acknowledged by the engine: batch_size = micro_batch_size x accumulation."""
+    """The batch plan in force, as acknowledged by the engine.
+
+    batch_size = micro_batch_size x gradient_accumulation_steps x world_size, where it divides evenly.
+    """
 
     batch_size: int
     micro_batch_size: int
@@ -86,6 +90,7 @@ class BatchState:
     by_hand: frozenset[str] = frozenset()  # "batch_size", "learning_rate": the advisor leaves these alone
     can_undo: bool = False
     micro_batch_by_hand: bool = False  # else the engine chooses the largest that fits
+    world_size: int = 1  # ranks that share an update's samples
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from bsmon.engine.keeper import StepKeeper
 from bsmon.engine.memory_setup import make_memory_guard, make_peaks, memory_budget
 from bsmon.engine.plan import BatchPlan
 from bsmon.engine.probation import Probation
+from bsmon.engine.ranks.updater import ranked
 from bsmon.engine.recovery import Recovery
 from bsmon.engine.resume import resume
 from bsmon.engine.saver import Saver
@@ -26,11 +27,12 @@ from bsmon.engine.update import Updater
 from bsmon.engine.watch import Timer, Watch
 
 if TYPE_CHECKING:
+    from bsmon.engine.ranks.team import Team
     from bsmon.engine.run import Surroundings
 
 
-def assemble(parts: Parts, watch: Watch, timer: Timer, around: Surroundings) -> Trainer:
-    """Everything that a training needs around its parts."""
+def assemble(parts: Parts, watch: Watch, timer: Timer, around: Surroundings, team: Team | None = None) -> Trainer:
+    """Everything that a training needs around its parts. `team`: the other ranks, where there are some."""
     config, observer = parts.config, around.observer
     training = Training(parts, make_controls(parts, around))
     saver = Saver(
@@ -42,6 +44,8 @@ def assemble(parts: Parts, watch: Watch, timer: Timer, around: Surroundings) -> 
     training.controls.fit = memory.largest_micro_batch
     peaks = make_peaks(parts, budget)
     updater = make_updater(parts, watch, timer)
+    if team is not None:
+        updater = ranked(updater, training, team)
     keeper = StepKeeper(parts.model, parts.optimizer, parts.scaler)
     changes = ChangeLog(training.controls, training.capture)
     probation = Probation()
@@ -79,7 +83,7 @@ def make_controls(parts: Parts, around: Surroundings) -> Controls:
     config, batch = parts.config, parts.config.batch
     bounds = Bounds(batch.min, batch.max, parts.info.train_samples or 0)
     own = None if batch.micro_batch_size == "auto" else batch.micro_batch_size
-    plan = BatchPlan.within(batch.size, own or batch.size)
+    plan = BatchPlan.within(batch.size, own or batch.size, config.run.world_size)
     rule = LearningRateRule(config.advisor.learning_rate_rule)
     controls = Controls(plan, config.optimizer.lr, bounds, rule, around.scale)
     controls.wanted_micro_batch = own
@@ -102,9 +106,9 @@ def make_updater(parts: Parts, watch: Watch, timer: Timer) -> Updater:
     )
 
 
-def make_feed(parts: Parts) -> Feed:
-    """Where the training samples come from: this thread, or worker processes."""
+def make_feed(parts: Parts, rank: int = 0) -> Feed:
+    """Where a rank's training samples come from: this thread, or worker processes."""
     workers = parts.config.train.num_workers
     if workers == 0:
-        return DirectFeed(parts.data.train)
-    return WorkerFeed(parts.data.train, workers, pin_memory=parts.device.type == "cuda")
+        return DirectFeed(parts.data.train, rank)
+    return WorkerFeed(parts.data.train, workers, pin_memory=parts.device.type == "cuda", rank=rank)

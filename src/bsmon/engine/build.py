@@ -48,12 +48,12 @@ class Parts:
         return max(0.0, 1 - self.cursor.consumed / ((run.epochs or 1) * self.cursor.epoch_samples))
 
 
-def build(config: Config, waiting_for: Callable[[str], None]) -> Parts:
-    """Build everything, saying what it is at through `waiting_for`.
+def build(config: Config, waiting_for: Callable[[str], None], rank: int = 0) -> Parts:
+    """Build everything, saying what it is at through `waiting_for`. Every rank builds the same, on its own device.
 
     Raises BadInput for what the person has to mend; errors of the person's own code pass through.
     """
-    device = choose_device(config.run.device)
+    device = choose_device(config.run, rank)
     threads = set_threads(config, device)
     seed_everything(config.run.seed)
     waiting_for("loading the data")
@@ -114,6 +114,7 @@ def _info(config: Config, device: torch.device, data: TaskData, model: torch.nn.
         optimizer=config.optimizer.name,
         device=str(device),
         device_name=device_name(device),
+        world_size=config.run.world_size,
         precision=config.run.precision,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         train_samples=len(data.train),  # type: ignore[arg-type]  # as in build

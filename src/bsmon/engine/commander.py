@@ -234,7 +234,7 @@ class Commander:
 def in_words(change: BatchChange) -> str:
     """A change in one line, for the event."""
     old, new = change.old, change.new
-    micro = f"micro batch {new.micro_batch_size:,} x {new.gradient_accumulation_steps}"
+    micro = f"micro batch {new.passes_in_words()}"
     if old.batch_size == new.batch_size:
         parts = [f"{micro} (batch size {new.batch_size:,})"]
     else:

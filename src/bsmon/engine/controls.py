@@ -17,7 +17,7 @@ from bsmon.core.commands import (
 )
 from bsmon.core.errors import NotApplicable
 from bsmon.core.ports import LearningRateScaling
-from bsmon.engine.plan import BatchPlan
+from bsmon.engine.plan import BatchPlan, largest_share
 
 _ROUNDING = 1e-14  # relative; tens of operations in double precision stay below it
 
@@ -73,7 +73,7 @@ class Controls:
         self.bounds = bounds
         self.rule = rule
         self.largest_micro_batch = bounds.train_samples  # lowered by what ran out of memory
-        self.fit: Callable[[int], int] = lambda batch_size: batch_size  # the largest micro batch expected to fit
+        self.fit: Callable[[int], int] = lambda rows: rows  # the largest micro batch of so many expected to fit
         self.wanted_micro_batch: int | None = None  # the person's own choice
         self._scale = scale
         self.by_hand: set[str] = set()  # what a person set outranks the advisor until it is released
@@ -107,10 +107,11 @@ class Controls:
     def set_micro_batch_size(self, command: SetMicroBatchSize) -> BatchChange:
         """Change the samples per forward pass; the batch size and the learning rate stay."""
         wanted = command.micro_batch_size
-        if wanted is not None and not 1 <= wanted <= self.plan.batch_size:
+        share = self.plan.largest_share
+        if wanted is not None and not 1 <= wanted <= share:
+            ranks = f" on each of {self.plan.world_size} ranks" if self.plan.world_size > 1 else ""
             raise NotApplicable(
-                f"A micro batch of {wanted:,} does not go into a batch of {self.plan.batch_size:,}; "
-                f"it can be 1 to {self.plan.batch_size:,}."
+                f"A micro batch of {wanted:,} does not go into a batch of {share:,}{ranks}; it can be 1 to {share:,}."
             )
         if wanted is not None and wanted > self.largest_micro_batch:
             raise NotApplicable(f"A micro batch of {wanted:,} ran out of memory; {self.largest_micro_batch:,} fits.")
@@ -179,8 +180,9 @@ class Controls:
         self.plan = self._plan(state["batch_size"])
 
     def _plan(self, batch_size: int) -> BatchPlan:
-        wanted = self.wanted_micro_batch or self.fit(batch_size)
-        return BatchPlan.within(batch_size, min(self.largest_micro_batch, wanted))
+        world_size = self.plan.world_size
+        wanted = self.wanted_micro_batch or self.fit(largest_share(batch_size, world_size))
+        return BatchPlan.within(batch_size, min(self.largest_micro_batch, wanted), world_size)
 
 
 def _without_dust(value: float) -> float:

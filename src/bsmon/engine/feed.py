@@ -18,7 +18,10 @@ class Feed(Protocol):
     """Where micro batches come from."""
 
     def take(self, cursor: SampleCursor, plan: BatchPlan) -> list[Batch]:
-        """The micro batches of the next update; the cursor is not moved. Empty when the epoch is over."""
+        """The micro batches of the next update, of one rank's share of it; the cursor is not moved.
+
+        Empty when the epoch is over; also where an update has fewer samples than there are ranks, but for rank 0.
+        """
         ...
 
     def close(self) -> None:
@@ -29,11 +32,12 @@ class DirectFeed:
     """Loads in the training thread.
 
     A data set with `fetch(indices)` (data that lives in tensors) is asked for a whole update at once: on a step of
-    0.3 ms, sample by sample through a collate function would be most of the loop.
+    0.3 ms, sample by sample through a collate function would be most of the loop. `rank` takes its share of an update.
     """
 
-    def __init__(self, dataset: Dataset[Any]) -> None:
+    def __init__(self, dataset: Dataset[Any], rank: int = 0) -> None:
         self._dataset = dataset
+        self._rank = rank
         self._at_once = hasattr(dataset, "fetch")
 
     def take(self, cursor: SampleCursor, plan: BatchPlan) -> list[Batch]:
@@ -41,8 +45,11 @@ class DirectFeed:
         count = cursor.next_size(plan.batch_size)
         if count == 0:
             return []
-        sizes = plan.micro_sizes(count)
-        indices = cursor.peek(count)
+        first, share = plan.share(count, self._rank)
+        if share == 0:
+            return []
+        sizes = plan.micro_sizes(count, self._rank)
+        indices = cursor.peek(share, first)
         if self._at_once:
             return split(load_batch(self._dataset, indices), sizes)
         return [load_batch(self._dataset, part) for part in indices.split(sizes)]
@@ -90,8 +97,9 @@ class WorkerFeed:
     thrown away and they start again from the cursor, which counts consumed samples only: nothing is lost or repeated.
     """
 
-    def __init__(self, dataset: Dataset[Any], workers: int, *, pin_memory: bool) -> None:
-        self._ahead = _Ahead()
+    def __init__(self, dataset: Dataset[Any], workers: int, *, pin_memory: bool, rank: int = 0) -> None:
+        self._rank = rank
+        self._ahead = _Ahead(rank)
         # Threads and fork do not mix: a forked child may hold a lock that another thread had taken.
         self._loader: DataLoader[Any] = DataLoader(
             _InWorker(dataset),
@@ -113,7 +121,7 @@ class WorkerFeed:
         if self._expected != (cursor.epoch, cursor.position, plan):
             self._ahead.start(cursor, plan)
             self._batches = iter(self._loader)
-        micro_batches = [next(self._batches) for _ in plan.micro_sizes(count)]
+        micro_batches = [next(self._batches) for _ in plan.micro_sizes(count, self._rank)]
         self._expected = (cursor.epoch, cursor.position + count, plan)
         return micro_batches
 
@@ -126,15 +134,20 @@ class WorkerFeed:
 
 
 class _Ahead:
-    """A batch sampler that yields the micro batches of the rest of an epoch, from a cursor's place on."""
+    """A batch sampler that yields one rank's micro batches of the rest of an epoch, from a cursor's place on."""
 
-    def __init__(self) -> None:
+    def __init__(self, rank: int) -> None:
+        self._rank = rank
         self._batches: Sequence[list[int]] = ()
 
     def start(self, cursor: SampleCursor, plan: BatchPlan) -> None:
         rest = cursor.peek(cursor.remaining)
         updates = [update for update in rest.split(plan.batch_size) if _is_taken(update, cursor, plan)]
-        self._batches = [part.tolist() for update in updates for part in update.split(plan.micro_sizes(len(update)))]
+        self._batches = [part.tolist() for update in updates for part in self._micro_batches(update, plan)]
+
+    def _micro_batches(self, update: Tensor, plan: BatchPlan) -> Sequence[Tensor]:
+        first, share = plan.share(len(update), self._rank)
+        return update.narrow(0, first, share).split(plan.micro_sizes(len(update), self._rank)) if share else ()
 
     def __iter__(self) -> Iterator[list[int]]:
         return iter(self._batches)

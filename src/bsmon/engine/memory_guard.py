@@ -9,7 +9,7 @@ from bsmon.core.records import EventKind, Level
 from bsmon.core.snapshot import MemoryForecast
 from bsmon.engine.controls import Controls
 from bsmon.engine.memory_model import ForecastModel
-from bsmon.engine.plan import batchnorm_note
+from bsmon.engine.plan import batchnorm_note, largest_share
 
 _LOOK_EVERY_STEPS = 100
 _MOST_WANTED = 16  # a viewer may ask for any number
@@ -54,19 +54,21 @@ class MemoryGuard:
         if plan.gradient_accumulation_steps > 1 and self._controls.wanted_micro_batch is None:
             text = (
                 f"a batch of {plan.batch_size:,} is not expected to fit at once: micro batch "
-                f"{plan.micro_batch_size:,} x {plan.gradient_accumulation_steps}"
-                f"{batchnorm_note(plan, self._has_batchnorm)}"
+                f"{plan.passes_in_words()}{batchnorm_note(plan, self._has_batchnorm)}"
             )
             self._observer.event(EventKind.MEMORY, Level.INFO, text, 0, micro_batch_size=plan.micro_batch_size)
         self.forecast_around()
 
-    def largest_micro_batch(self, batch_size: int) -> int:
-        """The largest micro batch for this batch size that is expected to fit; at least 1, all of it if unknown."""
+    def largest_micro_batch(self, rows: int) -> int:
+        """The largest micro batch of so many samples on one device that is expected to fit.
+
+        At least 1; all of them where nothing is known.
+        """
         room = self._room()
-        if self._whole.fits(batch_size, room) is not False:
-            return batch_size
-        found = self._accumulating.largest_that_fits(room, batch_size - 1)
-        return batch_size if found is None else max(1, found)
+        if self._whole.fits(rows, room) is not False:
+            return rows
+        found = self._accumulating.largest_that_fits(room, rows - 1)
+        return rows if found is None else max(1, found)
 
     def ran_out(self, micro_batch_size: int, reason: str, step: int) -> None:
         """This micro batch ran out of memory: fence it, and say what happens now."""
@@ -78,7 +80,7 @@ class MemoryGuard:
         plan = self._controls.plan
         text = (
             f"out of memory at micro batch {micro_batch_size:,}: the same samples again at "
-            f"{plan.micro_batch_size:,} x {plan.gradient_accumulation_steps}; the batch size stays {plan.batch_size:,}"
+            f"{plan.passes_in_words()}; the batch size stays {plan.batch_size:,}"
             f"{batchnorm_note(plan, self._has_batchnorm)}"
         )
         self._observer.event(
@@ -131,7 +133,8 @@ class MemoryGuard:
     def want(self, batch_sizes: Iterable[int]) -> None:
         """Somebody wants to know about these sizes."""
         known = {*self._forecasts, *self._wanted}
-        wanted = [size for size in batch_sizes if size not in known and 1 <= size <= self._controls.bounds.largest]
+        possible = [size for size in batch_sizes if 1 <= size <= self._controls.bounds.largest]
+        wanted = [share for share in self._shares(possible) if share not in known]
         self._wanted = [*self._wanted, *wanted][:_MOST_WANTED]
 
     def forecast_next(self) -> bool:
@@ -149,8 +152,12 @@ class MemoryGuard:
     def forecast_around(self) -> None:
         """Predict what a person may ask for next: the present batch size in one pass, and twice and half of it."""
         size, largest = self._controls.plan.batch_size, self._controls.bounds.largest
-        near = {size, min(2 * size, largest), max(1, size // 2)}
-        self.forecast(sorted(near | set(self._forecasts)))
+        near = self._shares((size, min(2 * size, largest), max(1, size // 2)))
+        self.forecast(sorted({*near, *self._forecasts}))
+
+    def _shares(self, batch_sizes: Iterable[int]) -> list[int]:
+        """What one device holds of each of these batches, each once, in their order."""
+        return list(dict.fromkeys(largest_share(size, self._controls.plan.world_size) for size in batch_sizes))
 
     def _publish(self) -> None:
         forecasts = tuple(self._forecasts[size] for size in sorted(self._forecasts))

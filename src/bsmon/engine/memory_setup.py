@@ -48,10 +48,23 @@ def make_memory_guard(training: Training, budget: int | None, observer: Observer
 
     def room() -> int | None:
         held = held_tensors(parts.model, parts.optimizer, None) if parts.device.type == "cpu" else ()
-        return memory_limit(parts.device, budget, held)
+        return _for_one_rank(parts, memory_limit(parts.device, budget, held), budget)
 
     whole, accumulating = (_forecast_model(parts, passes) for passes in (1, 2))
     return MemoryGuard(training.controls, whole, accumulating, room, observer, parts.info.has_batchnorm)
+
+
+def _for_one_rank(parts: Parts, room: int | None, budget: int | None) -> int | None:
+    """What one rank may hold of this room: on the CPU they share it, on a GPU the sum of gradients lies beside a step.
+
+    The person's budget is every rank's own.
+    """
+    world_size = parts.config.run.world_size
+    if world_size == 1 or room is None:
+        return room
+    if parts.device.type == "cpu":
+        return room if room == budget else room // world_size
+    return max(0, room - sum(p.nbytes for p in parts.model.parameters() if p.requires_grad))
 
 
 def make_peaks(parts: Parts, budget: int | None) -> Peaks:

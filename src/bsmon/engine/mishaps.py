@@ -14,6 +14,22 @@ class NonFiniteLossError(RunCannotGoOnError):
     """The loss is no number any more, and the config asks to stop then."""
 
 
+class RankLostError(RunCannotGoOnError):
+    """Another rank's process has ended; the message says which and how."""
+
+    def __init__(self, message: str, *, weights_are_whole: bool = False) -> None:
+        """`weights_are_whole`: the last update was made of every rank's gradients, so that it can be saved."""
+        super().__init__(message)
+        self.weights_are_whole = weights_are_whole
+
+
+def lost_rank_note(error: RankLostError, step: int) -> str:
+    """How a run that has lost a rank goes on."""
+    if error.weights_are_whole:
+        return f"{error}. The weights are saved; --resume goes on from step {step:,}."
+    return f"{error}. --resume goes on from the last checkpoint."
+
+
 def short_batch_note(count: int, batch_size: int) -> str:
     """What a person may not think of when their model fails on one batch of many (guidelines C, part 10)."""
     return (

@@ -7,37 +7,73 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class BatchPlan:
-    """`batch_size` samples per update, at most `micro_batch_size` of them per forward pass.
+    """`batch_size` samples per update, at most `micro_batch_size` of them per forward pass of one rank.
 
-    The batch size is what the statistics of training see; the micro batch is what memory and BatchNorm see
-    (guidelines C, part 8, "Gradient Accumulation", and part 9).
+    `world_size` ranks share the update's samples: each makes the forward passes of its share. The batch size is what
+    the statistics of training see; the micro batch is what memory and BatchNorm see (guidelines C, part 8, "Gradient
+    Accumulation", and part 9).
     """
 
     batch_size: int
     micro_batch_size: int
+    world_size: int = 1
 
     def __post_init__(self) -> None:
         assert 1 <= self.micro_batch_size <= self.batch_size, self
+        assert self.world_size >= 1, self
 
     @classmethod
-    def within(cls, batch_size: int, largest_micro_batch: int) -> BatchPlan:
+    def within(cls, batch_size: int, largest_micro_batch: int, world_size: int = 1) -> BatchPlan:
         """The plan with the fewest forward passes of at most `largest_micro_batch` samples each."""
-        passes = -(-batch_size // max(1, largest_micro_batch))
-        return cls(batch_size, -(-batch_size // passes))
+        share = largest_share(batch_size, world_size)
+        passes = -(-share // max(1, largest_micro_batch))
+        return cls(batch_size, -(-share // passes), world_size)
+
+    @property
+    def largest_share(self) -> int:
+        """Samples of an update that one rank takes, at most: all of them where there is one rank."""
+        return largest_share(self.batch_size, self.world_size)
 
     @property
     def gradient_accumulation_steps(self) -> int:
-        """Forward passes per update."""
-        return -(-self.batch_size // self.micro_batch_size)
+        """Forward passes per update, on each rank."""
+        return -(-self.largest_share // self.micro_batch_size)
 
-    def micro_sizes(self, rows: int) -> list[int]:
-        """Split `rows` samples (an epoch's last batch may be short) into micro batches.
+    def share(self, rows: int, rank: int) -> tuple[int, int]:
+        """Which of an update's `rows` samples this rank takes: (the first, how many).
+
+        Contiguous and as even as can be; the first ranks take one more. Of fewer samples than ranks the last get none.
+        """
+        if self.world_size == 1:
+            return 0, rows
+        small, larger = divmod(rows, self.world_size)
+        return rank * small + min(rank, larger), small + (rank < larger)
+
+    def shares(self, rows: int) -> list[int]:
+        """Samples of an update of `rows` that each rank takes."""
+        return [self.share(rows, rank)[1] for rank in range(self.world_size)]
+
+    def micro_sizes(self, rows: int, rank: int = 0) -> list[int]:
+        """Split this rank's share of `rows` samples (an epoch's last batch may be short) into micro batches.
 
         The sizes differ by at most one: a leftover of one or two samples would starve BatchNorm.
         """
+        rows = self.share(rows, rank)[1]
+        if rows == 0:
+            return []
         passes = -(-rows // self.micro_batch_size)
         small, larger = divmod(rows, passes)
         return [small + 1] * larger + [small] * (passes - larger)
+
+    def passes_in_words(self) -> str:
+        """The forward passes of an update: "8 x 4", with ranks "8 x 4 on each of 2 ranks"."""
+        ranks = f" on each of {self.world_size} ranks" if self.world_size > 1 else ""
+        return f"{self.micro_batch_size:,} x {self.gradient_accumulation_steps}{ranks}"
+
+
+def largest_share(rows: int, world_size: int) -> int:
+    """Samples that the first of so many ranks takes of `rows`; no other takes more."""
+    return -(-rows // world_size)
 
 
 BATCHNORM_FLOOR = 16

@@ -42,6 +42,10 @@ class Recovery:
         """Whether running out of memory may leave torn weights, so that a checkpoint has to be there from the start."""
         return not self._keeper.optimizer_is_atomic
 
+    def take_back(self) -> None:
+        """Put back what an update that was begun and cannot be finished has changed; no weight has."""
+        self._keeper.restore_before_gradients()
+
     def update(self, step: int, micro_batches: Sequence[Batch], sizes: Sequence[int], learning_rate: float) -> Tensor:
         """Make one update whatever it takes and return its loss, a scalar on the device.
 

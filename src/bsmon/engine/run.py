@@ -16,6 +16,7 @@ from bsmon.core.records import EventKind, Level
 from bsmon.core.snapshot import Failure, RunState
 from bsmon.engine.assemble import assemble
 from bsmon.engine.build import Parts, build
+from bsmon.engine.ranks.start import other_ranks
 from bsmon.engine.resume import Changes
 from bsmon.engine.watch import Timer, Watch
 
@@ -44,8 +45,13 @@ def run(config: Config, around: Surroundings) -> None:
         observer.run_info(parts.info)
         for file in parts.data.files:
             observer.event(EventKind.DATA, Level.INFO, f"using {file}", 0)
-        trainer = assemble(parts, *around.make_watch(parts), around)
-        observer.state(trainer.run())
+        with other_ranks(parts) as team:
+            trainer = assemble(parts, *around.make_watch(parts), around, team)
+            if team is not None:
+                observer.state(RunState.STARTING, "starting the other ranks")
+                team.meet()
+            state = trainer.run()
+        observer.state(state)
 
 
 @contextmanager

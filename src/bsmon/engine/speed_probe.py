@@ -18,10 +18,9 @@ from bsmon.engine.batches import split
 from bsmon.engine.feed import load_batch
 from bsmon.engine.keeper import StepKeeper
 from bsmon.engine.out_of_memory import is_out_of_memory, release
-from bsmon.engine.plan import BatchPlan
+from bsmon.engine.plan import BatchPlan, largest_share
 from bsmon.engine.training import Training
 from bsmon.engine.update import Updater
-from bsmon.engine.watch import NoTimer, NoWatch
 
 _FIRST_STEP = 40  # the present size has settled by then
 _REPEATS = 3  # after one to warm up; the quickest counts, because anything may hold one up
@@ -47,18 +46,7 @@ class SpeedProbe:
         self._keeper = keeper
         self._largest = largest_micro_batch
         # The same passes as training's, unwatched: nothing that is measured in them belongs to the run.
-        self._updater = Updater(
-            updater.model,
-            updater.objective,
-            updater.optimizer,
-            updater.device,
-            updater.precision,
-            updater.scaler,
-            None,
-            NoWatch(),
-            NoTimer(),
-            updater.dynamic,
-        )
+        self._updater = updater.unwatched()
         self._due_at = time.perf_counter()
         self._refused: set[int] = set()  # sizes at which the model or the data raised
 
@@ -106,10 +94,12 @@ class SpeedProbe:
 
     def _seconds(self, size: int) -> float | None:
         """The quickest of a few passes of this size; None when it ran out of memory."""
-        plan = BatchPlan.within(size, min(self._largest(size), self._training.controls.largest_micro_batch))
+        world_size = self._training.plan.world_size
+        fits = self._largest(largest_share(size, world_size))
+        plan = BatchPlan.within(size, min(fits, self._training.controls.largest_micro_batch), world_size)
         sizes = plan.micro_sizes(size)
         # The first samples, whichever they are: only their number matters here.
-        batch = load_batch(self._training.parts.data.train, torch.arange(size))
+        batch = load_batch(self._training.parts.data.train, torch.arange(sum(sizes)))
         micro_batches = split(batch, sizes)
         times = []
         for _ in range(_REPEATS + 1):

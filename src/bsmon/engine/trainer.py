@@ -17,7 +17,7 @@ from bsmon.engine.commander import Commander
 from bsmon.engine.evaluator import Evaluator
 from bsmon.engine.feed import Feed
 from bsmon.engine.memory_guard import MemoryGuard
-from bsmon.engine.mishaps import HOW_TO_GO_ON, NonFiniteLossError, short_batch_note
+from bsmon.engine.mishaps import HOW_TO_GO_ON, NonFiniteLossError, RankLostError, lost_rank_note, short_batch_note
 from bsmon.engine.peaks import Peaks
 from bsmon.engine.plan import BatchPlan
 from bsmon.engine.probation import Probation
@@ -98,17 +98,16 @@ class Trainer:
                 self._evaluate_if_due()
                 self._saver.save_if_due(self._training.step)
             return self._end()
+        except RankLostError as error:
+            raise self._end_without(error) from error
         except BaseException:
-            self._report_what_was_made()
+            # The steps before, as far as they can still be read: after an error of the GPU nothing can.
+            with contextlib.suppress(RuntimeError):
+                self._reporter.finish()
             raise
         finally:
             self._feed.close()
             self._saver.close(self._training.step)
-
-    def _report_what_was_made(self) -> None:
-        """The steps before a failure, as far as they can still be read: after an error of the GPU nothing can."""
-        with contextlib.suppress(RuntimeError):
-            self._reporter.finish()
 
     def _obey(self) -> None:
         # First the verdict on the last change, then commands: a new change must not be judged by the old one's steps.
@@ -227,6 +226,14 @@ class Trainer:
         self._reporter.finish()
         self._saver.save_now(self._training.step)
         return OutOfMemoryForGoodError(f"{self._memory.no_room(str(error))} {HOW_TO_GO_ON}")
+
+    def _end_without(self, error: RankLostError) -> RankLostError:
+        """Another rank is gone: save what is there, if it is whole."""
+        if error.weights_are_whole:
+            self._recovery.take_back()
+            self._reporter.finish()
+            self._saver.save_now(self._training.step)
+        return RankLostError(lost_rank_note(error, self._training.step))
 
     def _on_steps(self, steps: Sequence[Step]) -> None:
         """Finished steps, their losses read: report them, and judge a change that is on probation."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ class Training:
     parts: Parts
     controls: Controls
     step: int = 0
+    on_restored: Callable[[], None] = lambda: None  # the state is another one now, and not by an update
 
     @property
     def plan(self) -> BatchPlan:
@@ -48,6 +49,7 @@ class Training:
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Go back to a captured state. Raises BadInput when it is another model's."""
+        self.on_restored()
         self.step = state.restore(self.parts, self.controls, saved)
 
     def batch_state(self, *, can_undo: bool) -> BatchState:
@@ -64,4 +66,5 @@ class Training:
             by_hand=frozenset(controls.by_hand),
             can_undo=can_undo,
             micro_batch_by_hand=controls.wanted_micro_batch is not None,
+            world_size=plan.world_size,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from bsmon.engine.batches import Batch, to_device
 from bsmon.engine.compiled import mark_batch_dynamic
 from bsmon.engine.device import autocast
 from bsmon.engine.tasks.objective import Objective
-from bsmon.engine.watch import Timer, Watch
+from bsmon.engine.watch import NoTimer, NoWatch, Timer, Watch
 
 
 @dataclass(slots=True)
@@ -39,8 +39,8 @@ class Updater:
         self.timer.mark("telemetry")
         self.watch.begin(step, sizes)
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self._accumulate(micro_batches, sizes)
-        self._finish_gradients()
+        loss = self.accumulate(micro_batches, sizes, sum(sizes))
+        self.finish_gradients()
         return loss
 
     def weights(self) -> None:
@@ -66,8 +66,15 @@ class Updater:
             # The same scale again; also forgets that these gradients were unscaled already.
             self.scaler.update(self.scaler.get_scale())
 
-    def _accumulate(self, micro_batches: Sequence[Batch], sizes: Sequence[int]) -> Tensor:
-        rows = sum(sizes)
+    def unwatched(self) -> Updater:
+        """One that makes the same passes, for trying something out: nothing looks at them, and nothing is clipped."""
+        return replace(self, grad_clip=None, watch=NoWatch(), timer=NoTimer())
+
+    def accumulate(self, micro_batches: Sequence[Batch], sizes: Sequence[int], rows: int) -> Tensor:
+        """Add the gradients of these micro batches to `.grad`, each weighted by its share of an update's `rows`.
+
+        Returns their part of the loss: the mean over `rows` samples where these are all of them; 0 for none.
+        """
         total: Tensor | None = None
         for index, (micro_batch, size) in enumerate(zip(micro_batches, sizes, strict=True)):
             self.timer.mark("host_to_device")
@@ -83,10 +90,10 @@ class Updater:
             (loss if self.scaler is None else self.scaler.scale(loss)).backward()
             self.watch.backward_done(index)
             total = loss.detach() if total is None else total + loss.detach()
-        assert total is not None, "an update has at least one micro batch"
-        return total
+        return torch.zeros((), device=self.device) if total is None else total
 
-    def _finish_gradients(self) -> None:
+    def finish_gradients(self) -> None:
+        """Unscale and clip the gradients, once all of the update's are there."""
         self.timer.mark("telemetry")
         if self.scaler is not None:
             self.scaler.unscale_(self.optimizer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Literal, Protocol
 
 from torch import Tensor
@@ -14,7 +15,16 @@ class Watch(Protocol):
     """Called by the updater, on the training thread, in this order; each returns without waiting for a device."""
 
     def begin(self, step: int, micro_sizes: Sequence[int]) -> None:
-        """The update `step` begins; samples in each of its micro batches."""
+        """The update `step` begins; samples in each of its micro batches, or of each rank where there are several."""
+
+    def measures_ranks(self) -> AbstractContextManager[object] | None:
+        """Whether this update's ranks are measured: the context to square each one's gradient in, or None."""
+
+    def ranks_reduced(self, squares: Tensor) -> None:
+        """Where the ranks are measured: their contributions' squared norms, shape (world_size,), on the device.
+
+        A rank contributes its mean gradient times its share of the samples (and the loss scale); their sum is `.grad`.
+        """
 
     def backward_done(self, micro_batch: int) -> None:
         """The gradients of one more micro batch (counted from 0) are in `.grad`."""
@@ -65,6 +75,13 @@ class NoWatch:
         """See Watch."""
 
     def gradients_ready(self, norm: Tensor | None) -> None:
+        """See Watch."""
+
+    def measures_ranks(self) -> AbstractContextManager[object] | None:
+        """See Watch."""
+        return None
+
+    def ranks_reduced(self, squares: Tensor) -> None:
         """See Watch."""
 
     def updated(self, learning_rate: float) -> None:

@@ -6,8 +6,8 @@ control characters.
 - "step", one an interval: state, waiting_for, elapsed_s, eta_s, epoch, epochs, step, samples, total_samples, loss,
   loss_smoothed, validation_loss, validation_accuracy (0..1), grad_norm, noise_scale, noise_scale_low and
   noise_scale_high (90 % interval; low alone is "at least"), learning_rate, batch_size, micro_batch_size,
-  gradient_accumulation_steps, samples_per_second, data_wait_share (0..1), rss_bytes, gpu_memory_used_bytes,
-  torch_peak_bytes, advice
+  gradient_accumulation_steps (on each rank), world_size, samples_per_second, data_wait_share (0..1), rss_bytes,
+  gpu_memory_used_bytes, torch_peak_bytes, advice
 - "run", once, when the task is built: the fields of `bsmon.core.snapshot.RunInfo`
 - "event", as it happens: number (from 1, without gaps), kind, level, text, step, elapsed_s, clock (since 1970), data
 - "missed": count, the events before the next one that were too many to be kept
@@ -128,6 +128,7 @@ def _batch(snapshot: Snapshot) -> dict[str, Value]:
         "batch_size": batch.batch_size if batch else None,
         "micro_batch_size": batch.micro_batch_size if batch else None,
         "gradient_accumulation_steps": batch.gradient_accumulation_steps if batch else None,
+        "world_size": batch.world_size if batch else None,
     }
 
 

@@ -26,7 +26,7 @@ class PlainLines:
             f"{_count(run.parameters)} parameters",
             f"{_count(run.train_samples)} + {_count(run.validation_samples)} samples",
             length,
-            f"{run.device} {run.device_name} {run.precision}",
+            f"{run.device} {run.device_name} {run.precision}{_ranks(run.world_size)}",
         )
 
     def progress(self, snapshot: Snapshot) -> str:
@@ -98,9 +98,14 @@ def _accuracy(snapshot: Snapshot) -> str:
 def _batch(batch: BatchState | None) -> str:
     if batch is None:
         return UNKNOWN
-    if batch.gradient_accumulation_steps == 1:
-        return str(batch.batch_size)
-    return f"{batch.batch_size} (micro batch {batch.micro_batch_size} x {batch.gradient_accumulation_steps})"
+    steps, ranks = batch.gradient_accumulation_steps, _ranks(batch.world_size)
+    if steps == 1:
+        return f"{batch.batch_size}{ranks}"
+    return f"{batch.batch_size} (micro batch {batch.micro_batch_size} x {steps}{ranks})"
+
+
+def _ranks(world_size: int) -> str:
+    return f" on {world_size} ranks" if world_size > 1 else ""
 
 
 def _batch_history(snapshot: Snapshot) -> str:

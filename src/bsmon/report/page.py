@@ -82,7 +82,7 @@ def _head(snapshot: Snapshot, story: Story) -> str:
         ("Training samples", number(run.train_samples)),
         ("Model", f"{run.model or 'n/a'}, {number(run.parameters)} parameters"),
         ("Optimizer", run.optimizer or "n/a"),
-        ("Device", f"{run.device or 'n/a'} {run.device_name}"),
+        ("Device", f"{run.device or 'n/a'} {run.device_name}{f', {run.world_size} ranks' * (run.world_size > 1)}"),
         ("Updates", f"{progress.step:,} in {progress.epoch} epochs"),
         ("Last validation loss", number(evaluation.loss if evaluation else None)),
         ("Last validation accuracy", _share(evaluation.accuracy if evaluation else None)),

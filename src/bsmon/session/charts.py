@@ -81,13 +81,13 @@ class ChartSeries:
         self._get("validation_loss").append(result.step, result.loss)
 
     def hardware(self, sample: HardwareSample) -> None:
-        """Host and the run's own GPU, over seconds."""
+        """Host and the run's own GPU, rank 0's, over seconds."""
         self._get("cpu_percent").append(sample.time_s, sample.host.cpu_percent)
         self._get("rss_bytes").append(sample.time_s, sample.host.rss_bytes)
-        for gpu in sample.gpus:
-            if gpu.is_mine:
-                self._get("gpu_utilisation_percent").append(sample.time_s, gpu.utilisation_percent)
-                self._get("gpu_memory_bytes").append(sample.time_s, gpu.memory_used_bytes)
+        gpu = next((gpu for gpu in sample.gpus if gpu.is_mine), None)
+        if gpu is not None:
+            self._get("gpu_utilisation_percent").append(sample.time_s, gpu.utilisation_percent)
+            self._get("gpu_memory_bytes").append(sample.time_s, gpu.memory_used_bytes)
 
     def rewind(self, step: int) -> None:
         """Forget what came after `step`."""

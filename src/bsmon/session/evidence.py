@@ -28,6 +28,7 @@ def gather(record: RunRecord, batch: BatchState) -> Evidence:
     return Evidence(
         batch_size=batch.batch_size,
         micro_batch_size=batch.micro_batch_size,
+        world_size=batch.world_size,
         learning_rate=record.last_step.learning_rate if record.last_step else batch.learning_rate,
         learning_rate_rule=LearningRateRule(batch.learning_rate_rule),
         optimizer_family=optimizer_family(info.optimizer),

@@ -37,3 +37,4 @@ class Instruments:
     time_shares: Callable[[], Mapping[str, float] | None]  # phase -> 0..1 of a step's time
     probes: Probes
     data_paths: Sequence[str] = ()  # that the training data are read from, where that is known
+    other_devices: Sequence[tuple[str | None, str]] = ()  # UUID and name of the other ranks' GPUs

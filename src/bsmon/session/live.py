@@ -43,8 +43,8 @@ class Sampler(Protocol):
     def start(self) -> None:
         """Begin."""
 
-    def set_device(self, uuid: str | None, torch_device: str) -> None:
-        """Which device the run trains on."""
+    def set_device(self, uuid: str | None, torch_device: str, others: Sequence[tuple[str | None, str]] = ()) -> None:
+        """Which device the run trains on, and which its other ranks do."""
 
     def set_data_paths(self, paths: Sequence[str]) -> None:
         """Which files or folders it reads its data from."""
@@ -191,7 +191,7 @@ class LiveSession:
         instruments = self._record.instruments
         if instruments is not None and not self._device_told:
             self._device_told = True
-            sampler.set_device(instruments.device_uuid, instruments.device)
+            sampler.set_device(instruments.device_uuid, instruments.device, instruments.other_devices)
             sampler.set_data_paths(instruments.data_paths)
 
     def _begin_journal(self) -> None:

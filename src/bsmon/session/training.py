@@ -69,8 +69,19 @@ def _instruments(config: Config, parts: Parts, observer: Inbox) -> tuple[Watch, 
         noise_scale=config.telemetry.noise_scale,
         scaler=parts.scaler,
         left=parts.left,
+        ranks=config.run.world_size,
     )
-    observer.instruments(Instruments(device, device_uuid(device), timer.shares, probes, parts.data.data_paths))
+    others = [f"cuda:{rank}" for rank in range(1, config.run.world_size)] if parts.device.type == "cuda" else []
+    observer.instruments(
+        Instruments(
+            device,
+            device_uuid(device),
+            timer.shares,
+            probes,
+            parts.data.data_paths,
+            [(device_uuid(other), other) for other in others],
+        )
+    )
     return probes, timer
 
 

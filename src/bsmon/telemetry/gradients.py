@@ -49,10 +49,12 @@ class GradientProbes:
         noise_scale: bool = True,
         scaler: torch.amp.GradScaler | None = None,
         left: Callable[[int], float] | None = None,
+        ranks: int = 1,
     ) -> None:
         """`budget`: share of the step time that all of it may take, 0..1. Raises BadInput for a wrong `probe_weight`.
 
-        `scaler`: where the losses are scaled; gradients reach `gradients_ready` unscaled. `left`: see NoiseProbe.
+        `scaler`: where the losses are scaled; gradients reach `gradients_ready` unscaled. `left`, `ranks`: see
+        NoiseProbe.
         """
         named = {name.removeprefix("_orig_mod."): p for name, p in model.named_parameters() if p.requires_grad}
         parameters = tuple(named.values())
@@ -66,7 +68,7 @@ class GradientProbes:
         self.schedule = Schedule(budget * (1 - NOISE_PART if noise_scale else 1), max_rate_hz=MAX_RATE_HZ)
         self._meter = CostMeter(device)
         self.noise = (
-            NoiseProbe(model, parameters, self._sample, device, share=budget * NOISE_PART, left=left)
+            NoiseProbe(model, parameters, self._sample, device, share=budget * NOISE_PART, left=left, ranks=ranks)
             if noise_scale
             else None
         )
@@ -147,6 +149,15 @@ class GradientProbes:
             self._training_s += perf_counter() - self._began_s
         self._began_s = None
         self._settle()
+
+    def measures_ranks(self) -> CostMeter | None:
+        """The meter to square the ranks' gradients under, where this update's are measured."""
+        return self.noise.measures_ranks() if self._is_active and self.noise is not None else None
+
+    def ranks_reduced(self, squares: Tensor) -> None:
+        """The ranks' contributions to the gradient, squared; shape (ranks,)."""
+        if self.noise is not None:
+            self.noise.ranks_reduced(squares)
 
     def backward_done(self, micro_batch: int) -> None:
         """The gradients of one more micro batch are in `.grad`."""

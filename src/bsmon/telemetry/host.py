@@ -34,6 +34,11 @@ class HostReader:
         """Tell where the training data lie, from any thread; their disk is looked up with the next reading."""
         self._data_paths, self._storage = paths, None
 
+    @property
+    def pids(self) -> frozenset[int]:
+        """The processes that belong to this one, as last read; from any thread."""
+        return self._tree.pids
+
     def read(self, exclude: frozenset[int] = frozenset()) -> HostSample:
         """One sample. `exclude`: child processes that are bsmon's own and no part of the training."""
         usage = self._tree.read(exclude)

@@ -75,7 +75,7 @@ class MicroBatchSplit:
             return None
         kind = exact_type(norm.device)
         values = torch.cat((torch.stack(squares).to(kind), norm.to(kind).square().reshape(1), scale.to(kind)))
-        return Part(values, partial(_decode, step, sizes))
+        return Part(values, partial(decode_parts, MICRO_BATCHES, step, sizes))
 
     def discard(self) -> None:
         """Take the hooks away and forget the update."""
@@ -84,12 +84,13 @@ class MicroBatchSplit:
         self._handles, self._present, self._squares = [], [], []
 
 
-def _decode(step: int, sizes: Sequence[int], values: Sequence[float]) -> NoiseSample | None:
+def decode_parts(estimator: str, step: int, sizes: Sequence[int], values: Sequence[float]) -> NoiseSample | None:
+    """The record of (|x_i|^2 ..., |g|^2, loss scale), where parts of `sizes` samples contribute x_i to g."""
     *weighted, whole, scale = values
     if not all(map(math.isfinite, values)):
         return None
     samples = sum(sizes)
-    # A hook sees w_i g_i, because each loss was multiplied by its share of the samples (and by the loss scale).
+    # x_i is w_i g_i, because each loss was multiplied by its share of the samples (and by the loss scale).
     squares = [x / (n / samples * scale) ** 2 for n, x in zip(sizes, weighted, strict=True)]
     variance, squared_norm = between_micro_batches(sizes, squares, whole)
-    return NoiseSample(step, samples, variance, squared_norm, MICRO_BATCHES)
+    return NoiseSample(step, samples, variance, squared_norm, estimator)

@@ -45,6 +45,11 @@ class ProcessTree:
         self._children: dict[int, psutil.Process] = {}
         self._excluded: frozenset[int] = frozenset()
 
+    @property
+    def pids(self) -> frozenset[int]:
+        """The children, as last read; from any thread, because each reading makes a new table."""
+        return frozenset(self._children)
+
     def read(self, exclude: frozenset[int] = frozenset()) -> TreeUsage:
         """One reading; `exclude` lists process ids whose subtrees are not counted."""
         own_cpu, own_rss = self._measure(self._own)

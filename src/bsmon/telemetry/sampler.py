@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from bsmon.core.records import GpuSample, HardwareSample, HostSample, TorchMemory
@@ -28,6 +28,7 @@ _STOP_S = 2.0
 class _Device:
     uuid: str = ""  # "" = to be found by number
     name: str = "cpu"
+    others: tuple[_Device, ...] = ()  # the other ranks'
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +64,14 @@ class HardwareSampler:
         self._thread = threading.Thread(target=self._run, name="bsmon-sampler", daemon=True)
         self._cost: tuple[float, float] | None = None
 
-    def set_device(self, uuid: str | None, torch_device: str) -> None:
+    def set_device(self, uuid: str | None, torch_device: str, others: Sequence[tuple[str | None, str]] = ()) -> None:
         """Tell which device the run trains on, from any thread: its UUID as torch has it (None: unknown), and "cuda:0".
 
         Without a UUID the GPU is found through CUDA_VISIBLE_DEVICES where that is certain; else no GPU is marked.
+        `others`: the same of the run's other ranks.
         """
-        self._device = _Device(uuid or "", torch_device)
+        ranks = tuple(_Device(other or "", name) for other, name in others)
+        self._device = _Device(uuid or "", torch_device, ranks)
 
     def set_data_paths(self, paths: Sequence[str]) -> None:
         """Tell which files or folders the run reads its data from, from any thread; none where that is not known."""
@@ -104,11 +107,11 @@ class HardwareSampler:
         device = self._device
         reading = self._gpus.poll(self._own_uuid(device), wait_s=self._interval_s / 2)
         local = self._local.result(_HOST_DEADLINE_S) or _Local(HostSample())
-        own = self._own_uuid(device)
+        own = [self._own_uuid(rank) for rank in (device, *device.others)]
         return HardwareSample(
             time_s=self._clock(),
             host=local.host,
-            gpus=own_first(reading.gpus, own),
+            gpus=own_first(reading.gpus, own, self._host.pids),
             torch=local.torch,
             gpu_status=reading.status,
             sampler_cpu_percent=self._cpu_percent(reading),
@@ -132,14 +135,21 @@ class HardwareSampler:
         return 100 * max(used - before[0], 0.0) / (now - before[1])
 
 
-def own_first(gpus: tuple[GpuSample, ...], own: str) -> tuple[GpuSample, ...]:
-    """The run's GPU marked and put first, the others in NVML's order."""
-    marked = (_marked(gpu) if same_uuid(gpu.uuid, own) else gpu for gpu in gpus)
-    return tuple(sorted(marked, key=lambda gpu: not gpu.is_mine))
+def own_first(
+    gpus: tuple[GpuSample, ...], own: Sequence[str], pids: Collection[int] = frozenset()
+) -> tuple[GpuSample, ...]:
+    """The run's GPUs marked and put first, rank 0's before the others'; the rest in NVML's order.
+
+    `pids`: the run's processes beside this one.
+    """
+    places = {gpu.uuid: place for place, uuid in enumerate(own) for gpu in gpus if same_uuid(gpu.uuid, uuid)}
+    marked = [_marked(gpu, {os.getpid(), *pids}) if gpu.uuid in places else gpu for gpu in gpus]
+    return tuple(sorted(marked, key=lambda gpu: places.get(gpu.uuid, len(own))))
 
 
-def _marked(gpu: GpuSample) -> GpuSample:
-    """The run's GPU, with this process's share of its memory where process ids can be matched at all."""
+def _marked(gpu: GpuSample, pids: Collection[int]) -> GpuSample:
+    """A GPU of the run, with the run's share of its memory where process ids can be matched at all."""
     visible = gpu.processes if pids_are_the_machines() else None
-    mine = next((process.memory_bytes for process in visible or () if process.pid == os.getpid()), None)
-    return replace(gpu, is_mine=True, own_process_bytes=mine)
+    mine = [process.memory_bytes for process in visible or () if process.pid in pids]
+    known = [size for size in mine if size is not None]
+    return replace(gpu, is_mine=True, own_process_bytes=sum(known) if known else None)

@@ -132,12 +132,15 @@ def reason_rows(gpu: GpuSample, width: int) -> list[Row]:
 
 
 def other_gpu_rows(hardware: HardwareSample, width: int) -> list[Row]:
-    """Every GPU that is not the run's, one line each."""
+    """Every GPU but the one that has rows of its own (rank 0's), one line each."""
     rows: list[Row] = []
+    shown = next((gpu for gpu in hardware.gpus if gpu.is_mine), None)
     for gpu in hardware.gpus:
-        if gpu.is_mine:
+        if gpu is shown:
             continue
         name: Row = ((shorten(clean(gpu.name), 24), Role.DIM),)
+        if gpu.is_mine:
+            name = ((shorten(clean(gpu.name), 24), Role.INK), (" this run's", Role.DIM))
         if "gpu" in gpu.reasons:
             parts = [name, ((clean(gpu.reasons["gpu"]), Role.WARNING),)]
         else:

@@ -86,7 +86,7 @@ def _updates(preview: Preview) -> Row:
 
 def _memory(preview: Preview) -> Run:
     peak = numbers.size(preview.peak_bytes)
-    if preview.passes_of < preview.batch_size:
+    if preview.passes_of < preview.share:
         known = f", {peak}" if preview.peak_bytes is not None else ""
         return f"{numbers.count(preview.passes_of)} at a time{known}", Role.WARNING
     if preview.in_one_pass is False:

@@ -19,10 +19,12 @@ _STEPS = 3  # powers of two shown on either side of the present size
 class Preview:
     """The consequences of a batch size; None is unknown.
 
-    `in_one_pass`: whether the whole batch fits as one micro batch. `peak_bytes` is for `passes_of` samples at a time.
+    `share`: what each rank takes of it, all of it where there is one. `in_one_pass`: whether that fits as one micro
+    batch. `peak_bytes` is for `passes_of` samples at a time.
     """
 
     batch_size: int
+    share: int
     updates: int | None
     verdict: UpdatesVerdict | None
     in_one_pass: bool | None
@@ -91,14 +93,16 @@ def previews(sizes: list[int], batch: BatchState, snapshot: Snapshot) -> list[Pr
 def _preview(size: int, *, batch: BatchState, snapshot: Snapshot, line: StepTime | None) -> Preview:
     samples, noise = snapshot.run.train_samples, snapshot.advisor.noise_scale
     known = noise.low if noise.value is None else noise.value
-    fits, passes_of, peak = _memory(size, batch, snapshot)
+    share = -(-size // batch.world_size)
+    fits, passes_of, peak = _memory(share, batch, snapshot)
     speed, is_measured = _speed(size, batch, snapshot, line)
     return Preview(
         batch_size=size,
+        share=share,
         updates=None if samples is None else updates_per_epoch(samples, size, drop_last=snapshot.run.drop_last),
         verdict=None if samples is None else updates_verdict(samples, size),
         in_one_pass=fits,
-        ran_out=any(size >= fence for fence in snapshot.fences),
+        ran_out=any(share >= fence for fence in snapshot.fences),
         passes_of=passes_of,
         peak_bytes=peak,
         samples_per_second=speed,
@@ -109,7 +113,7 @@ def _preview(size: int, *, batch: BatchState, snapshot: Snapshot, line: StepTime
 
 
 def _memory(size: int, batch: BatchState, snapshot: Snapshot) -> tuple[bool | None, int, int | None]:
-    """(whether it fits in one pass, samples a pass, peak of such a pass), from the forecasts."""
+    """(whether so many fit in one pass, samples a pass, peak of such a pass), from the forecasts."""
     found = {forecast.micro_batch_size: forecast for forecast in snapshot.forecasts}
     whole = found.get(size)
     fits = False if any(size >= fence for fence in snapshot.fences) else whole.fits if whole else None

@@ -81,6 +81,9 @@ def test_a_wrong_field_is_explained(section: str, line: str, start: str) -> None
 RULES = [
     (GOOD, ["run.epochs=2", "run.max_steps=9"], "run.max_steps = 9: give epochs (here 2) or max_steps, not both"),
     (GOOD, ["run.device=cpu", "run.precision=fp16"], 'run.precision = "fp16": fp16 needs a GPU'),
+    (GOOD, ["run.device=cuda:1", "run.world_size=2"], 'run.device = "cuda:1": with world_size = 2 every rank has'),
+    (GOOD, ["run.device=mps", "run.world_size=2"], 'run.device = "mps": with world_size = 2 every rank has'),
+    (GOOD, ["run.world_size=0"], "run.world_size = 0: expected a whole number from 1 to 64"),
     (GOOD, ["batch.size=8", "batch.min=16"], "batch.size = 8: this is below min = 16"),
     (GOOD, ["batch.size=64", "batch.max=16"], "batch.size = 64: this is above max = 16"),
     (GOOD, ["batch.max=4", "batch.min=16"], "batch.max = 4: this is below min = 16"),

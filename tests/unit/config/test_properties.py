@@ -96,7 +96,14 @@ FIXED: dict[str, st.SearchStrategy[Any]] = {
     "heads": st.sampled_from([1, 2, 4]),
     "warmup_epochs": st.floats(0, 1),
 }
-NOT_FREE = {"max_steps", "step_epochs", "gamma", "final", "label_smoothing"}  # valid only beside certain others
+NOT_FREE = {
+    "max_steps",
+    "world_size",
+    "step_epochs",
+    "gamma",
+    "final",
+    "label_smoothing",
+}  # valid only beside certain others
 
 
 def value_for(section: str, field: Field) -> st.SearchStrategy[Any]:

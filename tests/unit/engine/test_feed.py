@@ -53,6 +53,22 @@ def test_the_training_thread_loads_what_the_plan_says(dataset: Any, drop_last: b
     assert drain(DirectFeed(dataset), cursor, PLANS) == expected(drop_last)
 
 
+@pytest.mark.parametrize("world_size", [2, 3])
+def test_ranks_load_an_update_between_them(world_size: int) -> None:
+    plans = [BatchPlan(size, 2, world_size) for size in (6, 5, 2, 4)]
+    feeds = [DirectFeed(IndexItems(20), rank) for rank in range(world_size)]
+    cursor, seen = SampleCursor(EpochOrder(20, seed=1)), []
+    while parts := [feed.take(cursor, plans[0]) for feed in feeds]:
+        if not parts[0]:
+            break
+        rows = [int(index) for part in parts for inputs, _ in part for index in inputs.flatten()]
+        assert max(len(inputs) for part in parts for inputs, _ in part) <= 2
+        cursor.advance(len(rows))
+        seen += rows
+        plans = plans[1:] or plans
+    assert seen == EpochOrder(20, seed=1).indices(1).tolist()
+
+
 def test_workers_load_the_same_and_start_anew_where_the_plan_changes() -> None:
     feed = WorkerFeed(IndexItems(20), 2, pin_memory=False)
     try:
@@ -63,6 +79,23 @@ def test_workers_load_the_same_and_start_anew_where_the_plan_changes() -> None:
         # Back to a place in the middle, as after undoing a change with its weights.
         cursor.restore({"epoch": 1, "position": 11, "consumed": 11})
         assert drain(feed, cursor, PLANS[2:]) == expected(drop_last=False)[2:]
+    finally:
+        feed.close()
+
+
+def test_workers_load_a_ranks_share() -> None:
+    """18 samples in updates of 5, 5, 5 and 3 over three ranks: the last rank has one of each."""
+    feed = WorkerFeed(IndexItems(18), 1, pin_memory=False, rank=2)
+    try:
+        cursor, plan, order = (
+            SampleCursor(EpochOrder(18, seed=1)),
+            BatchPlan(5, 2, 3),
+            EpochOrder(18, seed=1).indices(1),
+        )
+        for place, count in ((0, 5), (5, 5), (10, 5), (15, 3)):
+            rows = [int(index) for inputs, _ in feed.take(cursor, plan) for index in inputs.flatten()]
+            assert rows == order[place + count - 1 : place + count].tolist()
+            cursor.advance(count)
     finally:
         feed.close()
 

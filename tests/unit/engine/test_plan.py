@@ -33,6 +33,24 @@ def test_micro_batches_add_up_and_differ_by_at_most_one(batch: int, largest: int
     assert sizes == sorted(sizes, reverse=True)
 
 
+@given(batch=SIZES, largest=SIZES, rows=SIZES, world_size=st.integers(1, 9))
+def test_ranks_share_an_update_evenly_and_whole(batch: int, largest: int, rows: int, world_size: int) -> None:
+    plan = BatchPlan.within(batch, largest, world_size)
+    rows = min(rows, batch)
+    shares = [plan.share(rows, rank) for rank in range(world_size)]
+    taken = [row for first, count in shares for row in range(first, first + count)]
+    assert taken == list(range(rows))
+    counts = [count for _, count in shares]
+    assert counts == plan.shares(rows) == sorted(counts, reverse=True)
+    assert counts[0] - counts[-1] <= 1
+    for rank, count in enumerate(counts):
+        sizes = plan.micro_sizes(rows, rank)
+        assert sum(sizes) == count
+        assert max(sizes, default=0) <= plan.micro_batch_size <= largest
+        assert len(sizes) <= plan.gradient_accumulation_steps
+    assert len(plan.micro_sizes(batch)) == plan.gradient_accumulation_steps
+
+
 @pytest.mark.parametrize(
     ("batch", "largest", "micro", "sizes"),
     [

@@ -28,7 +28,7 @@ class NoSampler:
     def start(self) -> None:
         pass
 
-    def set_device(self, uuid: str | None, torch_device: str) -> None:
+    def set_device(self, uuid: str | None, torch_device: str, others: Sequence[tuple[str | None, str]] = ()) -> None:
         pass
 
     def set_data_paths(self, paths: Sequence[str]) -> None:

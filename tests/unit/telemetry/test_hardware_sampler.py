@@ -88,7 +88,20 @@ def test_own_memory_is_known_only_where_process_ids_are_the_machines(
     monkeypatch.setattr(module, "pids_are_the_machines", lambda: visible)
     processes = (GpuProcess(pid=os.getpid(), name="python", memory_bytes=77),)
     gpu = GpuSample(index=0, uuid="GPU-0", name="H200", processes=processes)
-    assert own_first((gpu,), "GPU-0")[0].own_process_bytes == expected
+    assert own_first((gpu,), ["GPU-0"])[0].own_process_bytes == expected
+
+
+def test_every_ranks_gpu_is_the_runs_and_rank_0s_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "pids_are_the_machines", lambda: True)
+    rank, other = GpuProcess(pid=71, name="python", memory_bytes=5), GpuProcess(pid=99, name="x", memory_bytes=9)
+    gpus = tuple(GpuSample(index=i, uuid=f"GPU-{i}", name="H200", processes=(rank, other)) for i in range(4))
+    found = own_first(gpus, ["GPU-2", "GPU-1"], {71})
+    assert [(gpu.index, gpu.is_mine, gpu.own_process_bytes) for gpu in found] == [
+        (2, True, 5),
+        (1, True, 5),
+        (0, False, None),
+        (3, False, None),
+    ]
 
 
 def test_stopping_what_never_started_is_harmless() -> None:

@@ -40,7 +40,8 @@ def _verdict(uses: bool | None, micro: int) -> str:
 
 
 def _advice(evidence: Evidence, limits: Limits) -> Advice:
-    micro = min(evidence.batch_size, BATCHNORM_PREFERRED)
+    share, floor = evidence.share(evidence.batch_size), BATCHNORM_FLOOR * evidence.world_size
+    micro = min(share, BATCHNORM_PREFERRED)
     reason = Reason(
         node="batchnorm",
         title="Larger micro batch",
@@ -51,15 +52,15 @@ def _advice(evidence: Evidence, limits: Limits) -> Advice:
         changes_mind="A model with LayerNorm or GroupNorm.",
     )
     if micro >= BATCHNORM_FLOOR:
-        for size in (micro, BATCHNORM_FLOOR, evidence.batch_size):
-            even = even_micro_batch(evidence.batch_size, size)
+        for size in (micro, BATCHNORM_FLOOR, share):
+            even = even_micro_batch(share, size)
             if even >= BATCHNORM_FLOOR and fits(evidence, even) is not False:
                 return change_micro_batch(evidence, reason, even)
         return advise(evidence, _other_norm())
     within = bounds(evidence, limits)
     change = None
-    if within is not None and within.allows(BATCHNORM_FLOOR):
-        change = change_batch(evidence, reason, BATCHNORM_FLOOR)
+    if within is not None and within.allows(floor):
+        change = change_batch(evidence, reason, floor)
     return change if change is not None else advise(evidence, _other_norm())
 
 

@@ -48,7 +48,7 @@ def _verdict(full: bool | None, fenced: bool | None, evidence: Evidence) -> str:
 
 
 def _advice(evidence: Evidence) -> Advice:
-    half = even_micro_batch(evidence.batch_size, max(1, evidence.micro_batch_size // 2))
+    half = even_micro_batch(evidence.share(evidence.batch_size), max(1, evidence.micro_batch_size // 2))
     too_small = evidence.micro_batch_size == 1 or bool(evidence.has_batchnorm and half < BATCHNORM_FLOOR)
     reason = Reason(
         node="memory",

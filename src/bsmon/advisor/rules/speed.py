@@ -50,7 +50,7 @@ def underused(evidence: Evidence) -> bool | None:
 
 def _fixed_share(evidence: Evidence) -> float | None:
     fit = evidence.step_time
-    return None if fit is None else fit.fixed_share(evidence.micro_batch_size)
+    return None if fit is None else fit.fixed_share(evidence.micro_batch_size * evidence.world_size)
 
 
 def _speed_node(evidence: Evidence, idle: bool | None) -> TreeNode:

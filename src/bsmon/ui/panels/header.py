@@ -89,7 +89,8 @@ def _device(snapshot: Snapshot) -> str:
     precision = "" if run.precision == "fp32" else f", {run.precision}"
     threads = f", {run.threads} thread{'s' * (run.threads > 1)}" if run.threads and run.device == "cpu" else ""
     named = f"{run.device} {run.device_name}" if run.device != "cpu" else run.device
-    return clean(f"{named.strip()}{threads}{precision}")
+    ranks = f", {run.world_size} ranks" if run.world_size > 1 else ""
+    return clean(f"{named.strip()}{ranks}{threads}{precision}")
 
 
 def _second(view: View, width: int) -> Row:
@@ -111,9 +112,11 @@ def _second(view: View, width: int) -> Row:
 
 
 def _accumulation(batch: BatchState) -> list[Row]:
-    if batch.gradient_accumulation_steps == 1:
+    factors = [batch.micro_batch_size, batch.gradient_accumulation_steps, batch.world_size]
+    if factors[1:] == [1, 1]:
         return []
-    return [(("= ", Role.DIM), (f"{batch.micro_batch_size} × {batch.gradient_accumulation_steps}", Role.INK))]
+    ranks = " ranks" if batch.world_size > 1 else ""
+    return [(("= ", Role.DIM), (f"{' × '.join(map(str, factors if ranks else factors[:2]))}{ranks}", Role.INK))]
 
 
 def _by_hand(batch: BatchState) -> list[Row]:

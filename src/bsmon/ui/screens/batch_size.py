@@ -153,7 +153,7 @@ class BatchSizeScreen(Dialog[tuple[Command, ...]]):
             return ()
         if not self._micro:
             return (SetMicroBatchSize(None),)
-        size = self._chosen(snapshot) or batch.batch_size
+        size = -(-(self._chosen(snapshot) or batch.batch_size) // batch.world_size)
         digits = self._micro.replace(",", "").replace("_", "")
         if not (digits.isascii() and digits.isdigit()) or not 1 <= int(digits) <= size:
             raise NotApplicable(f"A micro batch is a whole number from 1 to {size:,}.")
