@@ -60,11 +60,12 @@ def prepare(
 
 def _take_over(run: RunDir, config: Config) -> dict[str, tuple[str, str]]:
     """Make this process the one that trains the run; what the config says differently since it began."""
-    if standing(run) is Standing.LIVE:
-        raise BadInput(f"{clean(run.path.name)} is still training; bsmon stop ends it, bsmon attach shows it")
     changed = _changes(run, config)
-    with contextlib.suppress(OSError):  # a full disk is no reason not to train; the run is then listed as lost
-        run.update(**about_this_process(), status="starting")
+    with run.held():  # of two that resume the same run at once, one finds that the other trains it
+        if standing(run) is Standing.LIVE:
+            raise BadInput(f"{clean(run.path.name)} is still training; bsmon stop ends it, bsmon attach shows it")
+        with contextlib.suppress(OSError):  # a full disk is no reason not to train; the run is then listed as lost
+            run.update(**about_this_process(), status="starting")
     return changed
 
 

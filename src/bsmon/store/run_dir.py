@@ -10,12 +10,14 @@ One process writes, any number read. `run.json` is replaced as a whole, so reade
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -128,6 +130,20 @@ class RunDir:
     def record(self) -> dict[str, object]:
         """What run.json says, as it was opened or last updated here; text in it is not safe for a terminal."""
         return dict(self._record)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """While inside, no other process of this machine is: for looking at run.json and changing it at one go.
+
+        Nothing is held where the file system has no locks.
+        """
+        folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            with contextlib.suppress(OSError):
+                fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
 
     def update(self, **changes: object) -> None:
         """Set keys of run.json, `status` (a `RunState`) say, and write it. Only the process that trains may call this.
