@@ -52,6 +52,7 @@ class RunRecord:
         self.batch_state: BatchState | None = None
         self.failure: Failure | None = None
         self.last_step: Step | None = None
+        self._rewound_to: int | None = None  # where training has gone back to, until the next step
         self.last_gradients: GradientStats | None = None
         self.last_evaluation: Evaluation | None = None
         self.last_hardware: HardwareSample | None = None
@@ -79,7 +80,7 @@ class RunRecord:
         """Updates were made."""
         made = Steps(in_columns(records))
         self._note_epoch(made)
-        self.last_step = made[-1]
+        self.last_step, self._rewound_to = made[-1], None
         self._learning_rate = self.last_step.learning_rate
         self.findings.steps(records)
         self.pace.add(made)
@@ -177,6 +178,7 @@ class RunRecord:
 
     def rewound(self, step: int) -> None:
         """Training has gone back; so do the charts, the marks and the counts."""
+        self._rewound_to = step
         self.charts.rewind(step)
         self.findings.loss_health.restart()
         self._marks = [mark for mark in self._marks if mark.step <= step]
@@ -263,7 +265,8 @@ class RunRecord:
     @property
     def step(self) -> int:
         """Updates made so far, as far as reported."""
-        return self.last_step.step if self.last_step is not None else 0
+        reached = self.last_step.step if self.last_step is not None else 0
+        return reached if self._rewound_to is None else self._rewound_to
 
     def _progress(self) -> Progress:
         step, speed = self.last_step, self.pace.samples_per_second
