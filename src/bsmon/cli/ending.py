@@ -23,8 +23,10 @@ def conclude(last: Snapshot, run_dir: RunDir, *, resumed: bool) -> int:
     """Say what the person must know after the screen is gone, and return the exit status."""
     from bsmon.core.snapshot import RunState
 
+    # A SIGTERM before the first frame: nothing was begun, and nobody killed it either.
+    state = last.state if last.state.ended else RunState.STOPPED
     with contextlib.suppress(OSError):  # a full disk must not hide how the run ended
-        run_dir.update(status=last.state.value, step=last.progress.step)
+        run_dir.update(status=state.value, step=last.progress.step)
     failure = last.failure
     if failure is not None and failure.bad_input:
         say(f"bsmon: {clean_lines(failure.message)}", nl=False)
@@ -35,7 +37,9 @@ def conclude(last: Snapshot, run_dir: RunDir, *, resumed: bool) -> int:
         say(clean_lines(failure.traceback), nl=False)
         say(f"bsmon: the training failed at step {last.progress.step}: {clean(failure.message)}")
         return EXIT_FAILED
-    return 0 if last.state is RunState.FINISHED else EXIT_INTERRUPTED
+    if last.state is RunState.STARTING and not resumed:
+        _discard(run_dir)
+    return 0 if state is RunState.FINISHED else EXIT_INTERRUPTED
 
 
 def say(text: str, *, nl: bool = True) -> None:

@@ -88,8 +88,11 @@ class TrainingApp(BsmonApp):
         """See Reaction."""
         self._training.submit(Stop(save=True))
         self._exit_soon()
-        if not self._gone.wait(_PATIENCE_S):
-            self._let_go_of_terminal()
+        while not self._gone.wait(_PATIENCE_S):
+            # A screen that is only slow, because torch is being imported say, will yet put the terminal back.
+            if self.detachable_driver is not None and self.detachable_driver.is_stalled:
+                self._let_go_of_terminal()
+                return
 
     def _let_go_of_terminal(self) -> None:
         if self.detachable_driver is not None:

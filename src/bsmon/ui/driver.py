@@ -15,6 +15,7 @@ from textual.drivers._writer_thread import WriterThread
 from textual.drivers.linux_driver import LinuxDriver
 
 _JOIN_S = 0.2
+_GONE = select.POLLHUP | select.POLLERR | select.POLLNVAL
 
 
 class PatientWriter(WriterThread):
@@ -115,6 +116,11 @@ class DetachableDriver(LinuxDriver):
             self._must_signal_resume = True
             self.resume_application_mode()
 
+    @property
+    def is_stalled(self) -> bool:
+        """Whether the terminal takes nothing at the moment, or is gone."""
+        return self._file is None or not takes_output(self._file.fileno())
+
     def in_foreground(self) -> bool:
         """Whether the terminal's input is for this program's process group."""
         try:
@@ -152,6 +158,16 @@ class DetachableDriver(LinuxDriver):
 
 def hung_up(descriptor: int) -> bool:
     """Whether the other end of a terminal has been closed."""
+    return bool(_state(descriptor) & _GONE)
+
+
+def takes_output(descriptor: int) -> bool:
+    """Whether a terminal would take a byte now; one whose other end does not read is full before long."""
+    state = _state(descriptor)
+    return bool(state & select.POLLOUT) and not state & _GONE
+
+
+def _state(descriptor: int) -> int:
     poll = select.poll()
-    poll.register(descriptor, 0)
-    return any(what & (select.POLLHUP | select.POLLERR | select.POLLNVAL) for _, what in poll.poll(0))
+    poll.register(descriptor, select.POLLOUT)
+    return sum(what for _, what in poll.poll(0))

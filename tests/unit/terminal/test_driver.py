@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import threading
@@ -10,7 +11,7 @@ from typing import IO
 
 import pytest
 
-from bsmon.ui.driver import PatientWriter, hung_up
+from bsmon.ui.driver import PatientWriter, hung_up, takes_output
 
 PATIENCE_S = 20.0
 
@@ -92,3 +93,18 @@ def test_a_closed_terminal_takes_everything_and_fails_nothing(terminal: PseudoTe
 
 def test_an_open_terminal_has_not_hung_up(terminal: PseudoTerminal) -> None:
     assert not hung_up(terminal.file.fileno())
+
+
+def test_a_terminal_that_nobody_reads_is_full_before_long(terminal: PseudoTerminal) -> None:
+    descriptor = terminal.file.fileno()
+    assert takes_output(descriptor)
+    os.set_blocking(descriptor, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(descriptor, b"x" * 4096)
+    assert not takes_output(descriptor)
+
+
+def test_a_terminal_that_is_gone_takes_nothing(terminal: PseudoTerminal) -> None:
+    terminal.close_master()
+    assert not takes_output(terminal.file.fileno())
