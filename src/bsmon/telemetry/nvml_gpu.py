@@ -17,6 +17,11 @@ _KILOBYTE = 1000  # NVML documents its PCIe counters as "KB/s"
 
 _MEMORY_FIELDS = ("memory_total_bytes", "memory_used_bytes", "memory_free_bytes", "memory_reserved_bytes")
 _UTILISATION_FIELDS = ("utilisation_percent", "memory_utilisation_percent")
+_WHOLE_FIELDS = (
+    *("temperature_c", "power_w", "power_limit_w", "sm_clock_mhz", "memory_clock_mhz", "throttle_reasons"),
+    *("pcie_rx_bytes_s", "pcie_tx_bytes_s"),
+)
+"""What a slice shares with the other slices of its GPU."""
 _PCIE_FIELDS = ("pcie_rx_bytes_s", "pcie_tx_bytes_s")
 
 _THROTTLE_REASONS = (
@@ -83,7 +88,8 @@ def read_gpu(handle: Any, identity: Identity, cells: Cells, *, own: bool, sliced
 def read_mig_slice(handle: Any, identity: Identity, cells: Cells) -> GpuSample:
     """A MIG slice: memory and processes. NVML has no utilisation for slices, so that stays unknown, never 0."""
     sample = _with_processes(handle, _with_memory(handle, _blank(identity), cells), cells)
-    return _without(cells, sample, _UTILISATION_FIELDS, "not available with MIG")
+    sample = _without(cells, sample, _UTILISATION_FIELDS, "not available with MIG")
+    return _without(cells, sample, _WHOLE_FIELDS, "told for the whole GPU only")
 
 
 def _blank(identity: Identity) -> GpuSample:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from bsmon.core.records import GpuSample, HardwareSample, HostSample, TorchMemory
@@ -26,6 +27,7 @@ _PHASES = (
     ("telemetry", "bsmon", "▞", Role.VALIDATION),
 )
 _REASONS_SHOWN = 4
+_UNIT = re.compile(r"(_bytes_s|_bytes|_percent|_mhz|_w|_c)$")  # at the end of a field's name
 
 
 def label(text: str) -> Row:
@@ -76,13 +78,13 @@ def _percent_of(part: Part) -> tuple[str, str]:
 
 def gpu_facts(gpu: GpuSample) -> list[Row]:
     """Busy, temperature, power, clock."""
-    power = numbers.UNKNOWN if gpu.power_w is None else f"{gpu.power_w:.0f}"
     limit = "" if gpu.power_limit_w is None else f" of {gpu.power_limit_w:.0f}"
+    watts = None if gpu.power_w is None else f"{gpu.power_w:.0f}{limit} W"
     clock = numbers.UNKNOWN if gpu.sm_clock_mhz is None else f"{gpu.sm_clock_mhz} MHz"
     return [
         ((f"{numbers.percent(gpu.utilisation_percent):>5}", Role.STRONG), (" busy", Role.DIM)),
         degrees(gpu),
-        ((f"{power}{limit} W", Role.INK),),
+        labelled("power", numbers.UNKNOWN) if watts is None else ((watts, Role.INK),),
         labelled("clock", clock),
     ]
 
@@ -120,12 +122,12 @@ def gpu_notes(gpu: GpuSample, width: int) -> list[Row]:
 
 
 def reason_rows(gpu: GpuSample, width: int) -> list[Row]:
-    """Why numbers are n/a: each reason once, with the fields that it is about."""
+    """Why numbers are n/a: each reason once, with the fields that it is about, which are cut where room is short."""
     fields: dict[str, list[str]] = {}
     for name, reason in gpu.reasons.items():
         if name != "gpu":
-            fields.setdefault(reason, []).append(name.rsplit("_", 1)[0].replace("_", " "))
-    texts = [f"n/a {', '.join(names)}: {reason}" for reason, names in fields.items()]
+            fields.setdefault(reason, []).append(_UNIT.sub("", name).replace("_", " "))
+    texts = [f"n/a ({reason}): {', '.join(names)}" for reason, names in fields.items()]
     return [
         ((" " * LABEL, Role.INK), (shorten(clean(text), width - LABEL), Role.DIM)) for text in texts[:_REASONS_SHOWN]
     ]
@@ -138,7 +140,8 @@ def other_gpu_rows(hardware: HardwareSample, width: int) -> list[Row]:
     for gpu in hardware.gpus:
         if gpu is shown:
             continue
-        name: Row = ((shorten(clean(gpu.name), 24), Role.DIM),)
+        # One that never answered has no other name than its number, which stands there already.
+        name: Row = () if gpu.name == f"GPU {gpu.index}" else ((shorten(clean(gpu.name), 24), Role.DIM),)
         if gpu.is_mine:
             name = ((shorten(clean(gpu.name), 24), Role.INK), (" this run's", Role.DIM))
         if "gpu" in gpu.reasons:
@@ -151,12 +154,12 @@ def other_gpu_rows(hardware: HardwareSample, width: int) -> list[Row]:
 
 def _other_facts(gpu: GpuSample) -> list[Row]:
     of = f" of {numbers.size(gpu.memory_total_bytes)}" if gpu.memory_total_bytes else ""
-    power = numbers.UNKNOWN if gpu.power_w is None else f"{gpu.power_w:.0f} W"
+    watts: Row = labelled("power", numbers.UNKNOWN) if gpu.power_w is None else ((f"{gpu.power_w:.0f} W", Role.INK),)
     facts: list[Row] = [
         ((f"{numbers.percent(gpu.utilisation_percent):>5}", Role.INK), (" busy", Role.DIM)),
         ((numbers.size_in(gpu.memory_used_bytes, gpu.memory_total_bytes) + of, Role.INK),),
         degrees(gpu),
-        ((power, Role.INK),),
+        watts,
     ]
     if gpu.stale_s is not None:
         facts.insert(0, ((f"old by {numbers.duration(gpu.stale_s)}", Role.WARNING),))

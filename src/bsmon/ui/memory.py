@@ -68,23 +68,37 @@ def gpu_memory(gpu: GpuSample, torch: TorchMemory | None) -> Memory | None:
     return Memory(split.total, parts)
 
 
-def predicted_use(memory: Memory, snapshot: Snapshot, *, on_gpu: bool) -> tuple[MemoryForecast, int] | None:
-    """The next larger micro batch that was forecast, and the bytes that would be in use at its peak; None if unknown.
+@dataclass(frozen=True, slots=True)
+class PeakMark:
+    """Where on the bar the memory in use would end at the peak of a micro batch. `use`: bytes, all holders together."""
+
+    micro_batch_size: int
+    use: int
+    ran_out: bool = False  # this size was tried and did not fit
+
+
+def peak_marks(memory: Memory, snapshot: Snapshot, *, on_gpu: bool) -> list[PeakMark]:
+    """The next larger micro batch that was forecast, and the smallest one that ran out of memory, as far as known.
 
     On a GPU the run's tensors and cache give way to the forecast peak; on the host, the measured peak of the present
     size, since the process holds much more than tensors.
     """
-    batch = snapshot.batch
-    larger = [
-        found for found in snapshot.forecasts if batch is not None and found.micro_batch_size > batch.micro_batch_size
-    ]
-    if not larger:
-        return None
-    forecast = min(larger, key=lambda found: found.micro_batch_size)
     if on_gpu:
         own = sum(part.size for part in memory.parts if part.label in ("run", "cache"))
     elif snapshot.measured_peak_bytes is not None:
         own = snapshot.measured_peak_bytes
     else:
-        return None
-    return forecast, max(0, memory.used - own) + forecast.peak_bytes
+        return []
+    rest = max(0, memory.used - own)
+    failed = [found for found in snapshot.forecasts if found.micro_batch_size == min(snapshot.fences, default=None)]
+    marks = [PeakMark(found.micro_batch_size, rest + found.peak_bytes, ran_out=True) for found in failed]
+    larger = _next_larger(snapshot)
+    if larger is not None and larger not in failed:
+        marks.insert(0, PeakMark(larger.micro_batch_size, rest + larger.peak_bytes))
+    return marks
+
+
+def _next_larger(snapshot: Snapshot) -> MemoryForecast | None:
+    batch = snapshot.batch
+    larger = [found for found in snapshot.forecasts if batch and found.micro_batch_size > batch.micro_batch_size]
+    return min(larger, key=lambda found: found.micro_batch_size, default=None)

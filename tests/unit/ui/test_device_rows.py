@@ -19,8 +19,8 @@ from bsmon.ui.device_rows import (
     torch_row,
     traffic_rows,
 )
-from bsmon.ui.memory import gpu_memory, host_memory, predicted_use
-from bsmon.ui.panels.hardware import Hardware, own_gpu, with_mark
+from bsmon.ui.memory import PeakMark, gpu_memory, host_memory, peak_marks
+from bsmon.ui.panels.hardware import Hardware, own_gpu, with_marks
 from bsmon.ui.roles import Role, Row
 from bsmon.ui.rows import row_width
 from bsmon.ui.view import View
@@ -83,12 +83,13 @@ def test_the_next_size_is_marked_where_its_peak_would_be() -> None:
     assert gpu is not None
     memory = gpu_memory(gpu, hardware.torch)
     assert memory is not None
-    found = predicted_use(memory, snapshot, on_gpu=True)
-    assert found is not None
-    forecast, use = found
-    assert forecast.micro_batch_size == 128
     kept = sum(part.size for part in memory.parts if part.label in ("CUDA", "other", "driver"))
-    assert use == kept + forecast.peak_bytes
+    peaks = {found.micro_batch_size: found.peak_bytes for found in snapshot.forecasts}
+    assert peak_marks(memory, snapshot, on_gpu=True) == [PeakMark(128, kept + peaks[128])]
+    fenced = replace(snapshot, fences=(256,))
+    assert peak_marks(memory, fenced, on_gpu=True)[1:] == [PeakMark(256, kept + peaks[256], ran_out=True)]
+    only_fenced = replace(snapshot, fences=(128, 256))
+    assert peak_marks(memory, only_fenced, on_gpu=True) == [PeakMark(128, kept + peaks[128], ran_out=True)]
 
 
 def test_on_a_host_the_process_is_more_than_its_tensors() -> None:
@@ -96,17 +97,28 @@ def test_on_a_host_the_process_is_more_than_its_tensors() -> None:
     assert memory is not None
     larger = (MemoryForecast(64, 2**29, None, fits=True),)
     known = replace(fakes.training(), forecasts=larger, measured_peak_bytes=2**28)
-    assert predicted_use(memory, known, on_gpu=False) == (larger[0], memory.used + 2**28)
-    assert predicted_use(memory, replace(known, measured_peak_bytes=None), on_gpu=False) is None
-    assert predicted_use(memory, fakes.training(), on_gpu=False) is None
+    assert peak_marks(memory, known, on_gpu=False) == [PeakMark(64, memory.used + 2**28)]
+    assert peak_marks(memory, replace(known, measured_peak_bytes=None), on_gpu=False) == []
+    assert peak_marks(memory, fakes.training(), on_gpu=False) == []
 
 
-@given(st.integers(0, 40), st.integers(-5, 60))
-def test_a_mark_changes_no_width(free: int, at: int) -> None:
+@given(st.integers(0, 40), st.lists(st.integers(0, 60), max_size=3))
+def test_marks_change_no_width_and_stand_in_the_free_part(free: int, uses: list[int]) -> None:
     bar: Row = (("█" * (40 - free), Role.MEMORY_RUN), ("░" * free, Role.RULE))
-    marked = with_mark(bar, at, 40)
+    marks = [PeakMark(number, use, ran_out=number > 0) for number, use in enumerate(uses)]
+    marked, drawn = with_marks(bar, marks, 40, 40)
     assert row_width(marked) == 40
-    assert ("┃" in text(marked)) == (free > 0 and at >= 40 - free)
+    assert text(marked).count("┃") + text(marked).count("╳") == len(drawn)
+    assert all(mark.use >= 40 - free for mark in drawn)
+    assert bool(drawn) == (free > 0 and any(use >= 40 - free for use in uses))
+
+
+def test_where_room_is_short_the_run_and_what_is_free_are_still_named() -> None:
+    legends = {width: shown(on_gpus(), width, 20).splitlines()[2] for width in (60, 80, 120)}
+    assert all("run" in legend and "free" in legend and "of 80.0 GiB" in legend for legend in legends.values())
+    assert "driver" not in legends[80]
+    assert "driver" in legends[120]
+    assert legends[120].index("cache") < legends[120].index("other") < legends[120].index("free")
 
 
 def test_what_must_not_be_overlooked() -> None:
@@ -121,7 +133,7 @@ def test_what_must_not_be_overlooked() -> None:
 def test_each_reason_stands_once() -> None:
     reasons = {"power_w": "not supported", "power_limit_w": "not supported", "temperature_c": "no permission"}
     rows = [text(row).strip() for row in reason_rows(GpuSample(0, "u", "x", reasons=reasons), 200)]
-    assert rows == ["n/a power, power limit: not supported", "n/a temperature: no permission"]
+    assert rows == ["n/a (not supported): power, power limit", "n/a (no permission): temperature"]
 
 
 def test_other_gpus_have_a_line_each() -> None:
@@ -171,6 +183,19 @@ def test_forecasts_and_fences() -> None:
     for words in ("128 35.2 GiB fits", "256 71.0 GiB does not fit", "ran out at 512", "measured now 18.3 GiB"):
         assert words in text(row)
     assert forecast_row(fakes.training(), 200) == []
+
+
+def test_a_gpu_that_shares_the_machines_memory_shows_what_torch_and_the_machine_tell() -> None:
+    gpu = GpuSample(
+        0, "u", "GB10", is_mine=True, reasons={"memory_total_bytes": "this GPU shares the machine's memory"}
+    )
+    torch = TorchMemory(5 * 2**30, 6 * 2**30, None)
+    host = HostSample(memory_total_bytes=120 * 2**30, memory_available_bytes=90 * 2**30)
+    lines = shown(
+        replace(on_gpus(), hardware=HardwareSample(1.0, host, gpus=(gpu,), torch=torch)), 118, 20
+    ).splitlines()
+    assert "n/a this GPU shares the machine's memory" in lines[1]
+    assert "run 5.00 GiB  cache 1.00 GiB  machine 90.0 GiB of 120 GiB free" in lines[2]
 
 
 def test_the_largest_size_that_was_forecast_is_no_limit_while_it_fits() -> None:

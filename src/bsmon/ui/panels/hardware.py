@@ -22,13 +22,16 @@ from bsmon.ui.device_rows import (
     torch_row,
     traffic_rows,
 )
-from bsmon.ui.memory import Memory, gpu_memory, host_memory, predicted_use
+from bsmon.ui.memory import Memory, Part, PeakMark, gpu_memory, host_memory, peak_marks
 from bsmon.ui.panels.header import labelled
 from bsmon.ui.panels.panel import Panel
 from bsmon.ui.roles import BLANK, Role, Row
-from bsmon.ui.rows import fit, heading, joined, shorten
+from bsmon.ui.rows import fit, heading, joined, row_width, shorten
 from bsmon.ui.view import View
 
+_GAP = "  "
+_RANKS = {"run": 0, "other": 2, "cache": 3, "CUDA": 5, "driver": 6}
+"""Who of a memory's holders is named where not all can be: the run, what is free (1), the others, ..."""
 _TALL = 14  # rows from which everything is shown, in groups
 
 
@@ -83,62 +86,96 @@ def _tall(view: View, hardware: HardwareSample, gpu: GpuSample | None, width: in
 def _memory(hardware: HardwareSample, gpu: GpuSample | None, snapshot: Snapshot, width: int) -> list[Row]:
     measured = host_memory(hardware.host) if gpu is None else gpu_memory(gpu, hardware.torch)
     if measured is None:
-        why = "" if gpu is None else gpu.reasons.get("memory_total_bytes", gpu.reasons.get("gpu", ""))
-        return [(*label("memory"), (shorten(f"n/a {clean(why)}", width - LABEL), Role.DIM))]
-    total = measured.total
-    used = f" {numbers.percent(measured.used / total * 100):>5}"
+        return _unknown_memory(hardware, gpu, width)
+    used = f" {numbers.percent(measured.used / measured.total * 100):>5}"
     cells = max(1, width - LABEL - len(used))
-    next_size = predicted_use(measured, snapshot, on_gpu=gpu is not None)
-    bar = stacked_bar(measured.parts, total, cells)
-    if next_size is not None:
-        bar = with_mark(bar, round(next_size[1] / total * cells), cells)
-    legend = [*_legend(measured), *_forecasts(snapshot, marked=next_size is not None)]
+    marks = peak_marks(measured, snapshot, on_gpu=gpu is not None)
+    bar, drawn = with_marks(stacked_bar(measured.parts, measured.total, cells), marks, measured.total, cells)
+    legend = _legend(measured, drawn, snapshot)
     return [
-        (*label("memory"), *bar, (used, _fullness(measured.used / total))),
-        ((" " * LABEL, Role.INK), *joined(legend, width - LABEL, "  ")),
+        (*label("memory"), *bar, (used, _fullness(measured.used / measured.total))),
+        ((" " * LABEL, Role.INK), *_most_telling(legend, width - LABEL)),
     ]
 
 
-def with_mark(bar: Row, at: int, cells: int) -> Row:
-    """The bar with an upright line at the forecast peak, where that lies in its free part or at its end."""
+def _unknown_memory(hardware: HardwareSample, gpu: GpuSample | None, width: int) -> list[Row]:
+    """The reason; and what torch and the machine tell, for a GPU that shares the machine's memory tells nothing."""
+    why = "" if gpu is None else gpu.reasons.get("memory_total_bytes", gpu.reasons.get("gpu", ""))
+    rows: list[Row] = [(*label("memory"), (shorten(f"n/a {clean(why)}", width - LABEL), Role.DIM))]
+    torch, host = hardware.torch, hardware.host
+    if torch is None:
+        return rows
+    parts = [
+        labelled("run", numbers.size(torch.allocated_bytes)),
+        labelled("cache", numbers.size(max(torch.reserved_bytes - torch.allocated_bytes, 0))),
+        labelled(
+            "machine", f"{numbers.size(host.memory_available_bytes)} of {numbers.size(host.memory_total_bytes)} free"
+        ),
+    ]
+    return [*rows, ((" " * LABEL, Role.INK), *joined(parts, width - LABEL, _GAP))]
+
+
+def with_marks(bar: Row, marks: list[PeakMark], total: int, cells: int) -> tuple[Row, list[PeakMark]]:
+    """The bar with an upright line at each peak that lies in its free part or beyond its end, and those marks."""
     *parts, (free, role) = bar
-    at = min(at, cells - 1) - (cells - len(free))
-    if at < 0 or not free:
-        return bar
-    return (*parts, (free[:at], role), ("┃", Role.MARK), (free[at + 1 :], role))
+    drawn: dict[int, PeakMark] = {}
+    for mark in marks:
+        at = min(round(mark.use / total * cells), cells - 1) - (cells - len(free))
+        if at >= 0:
+            drawn.setdefault(at, mark)
+    begin = 0
+    for at in sorted(drawn):
+        parts += [(free[begin:at], role), _glyph(drawn[at])]
+        begin = at + 1
+    return (*parts, (free[begin:], role)), list(drawn.values())
 
 
-def _legend(memory: Memory) -> list[Row]:
-    entries: list[Row] = [
-        (
-            (f"{part.glyph} ", part.role),
-            (f"{part.label} ", Role.DIM),
-            (numbers.size_in(part.size, memory.total), Role.INK),
-        )
-        for part in memory.parts
-    ]
+def _glyph(mark: PeakMark) -> tuple[str, str]:
+    return ("╳", Role.BAD) if mark.ran_out else ("┃", Role.MARK)
+
+
+def _mark_legend(mark: PeakMark) -> Row:
+    glyph, role = _glyph(mark)
+    words = "ran out at " if mark.ran_out else "at "
+    return ((f"{glyph} ", role), (words, Role.DIM), (numbers.count(mark.micro_batch_size), Role.INK))
+
+
+def _legend(memory: Memory, marks: list[PeakMark], snapshot: Snapshot) -> list[tuple[int, Row]]:
+    """What the bar shows, in its order, each with a rank: where room is short the lowest stay."""
+    entries = [(_RANKS.get(part.label, 2), _holder(part, memory.total)) for part in memory.parts]
     free: Row = (("░ ", Role.RULE), ("free ", Role.DIM), (f"{numbers.size_in(memory.free, memory.total)} ", Role.INK))
-    return [*entries, (*free, ("of ", Role.DIM), (numbers.size(memory.total), Role.INK))]
+    entries.append((1, (*free, ("of ", Role.DIM), (numbers.size(memory.total), Role.INK))))
+    entries += [(4, _mark_legend(mark)) for mark in marks]
+    return entries + [(7, row) for row in _fits_up_to(snapshot)]
+
+
+def _holder(part: Part, total: int) -> Row:
+    size = numbers.size_in(part.size, total)
+    return ((f"{part.glyph} ", part.role), (f"{part.label} ", Role.DIM), (size, Role.INK))
+
+
+def _most_telling(legend: list[tuple[int, Row]], width: int) -> Row:
+    """As much of the legend as fits, lowest ranks first, in the bar's order."""
+    kept: set[int] = set()
+    room = width
+    for index in sorted(range(len(legend)), key=lambda at: legend[at][0]):
+        needed = row_width(legend[index][1]) + (len(_GAP) if kept else 0)
+        if needed <= room:
+            kept.add(index)
+            room -= needed
+    return joined([row for index, (_, row) in enumerate(legend) if index in kept], width, _GAP)
 
 
 def _fullness(share: float) -> Role:
     return Role.BAD if share >= 0.97 else Role.WARNING if share >= 0.9 else Role.STRONG
 
 
-def _forecasts(snapshot: Snapshot, *, marked: bool) -> list[Row]:
-    """What the mark on the bar is, and the largest micro batch that is predicted to fit."""
-    entries: list[Row] = []
-    if marked and snapshot.batch is not None:
-        larger = (
-            f.micro_batch_size for f in snapshot.forecasts if f.micro_batch_size > snapshot.batch.micro_batch_size
-        )
-        entries.append((("┃ ", Role.MARK), ("at ", Role.DIM), (numbers.count(min(larger)), Role.INK)))
+def _fits_up_to(snapshot: Snapshot) -> list[Row]:
+    """The largest micro batch that is predicted to fit."""
     fitting = [forecast.micro_batch_size for forecast in snapshot.forecasts if forecast.fits]
-    if fitting:
-        # Forecasts go only so far above the present size: without one that does not fit, the limit is not known.
-        is_limit = any(forecast.fits is False for forecast in snapshot.forecasts)
-        entries.append(labelled("fits up to" if is_limit else "fits at least", numbers.count(max(fitting))))
-    return entries
+    # Forecasts go only so far above the present size: without one that does not fit, the limit is not known.
+    is_limit = any(forecast.fits is False for forecast in snapshot.forecasts)
+    return [labelled("fits up to" if is_limit else "fits at least", numbers.count(max(fitting)))] if fitting else []
 
 
 def _whose(hardware: HardwareSample, gpu: GpuSample | None, width: int) -> Row:
