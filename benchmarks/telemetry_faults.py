@@ -48,11 +48,20 @@ class Phase:
 
 
 def train(seconds: float, steps_s: list[float]) -> None:
-    """Make steps of fixed work for a time."""
+    """Make steps of fixed work for a time; what they waited for a processor that other programs had is taken off."""
+    scheduler = os.open("/proc/thread-self/schedstat", os.O_RDONLY)
     end = time.perf_counter() + seconds
+    waited = queued_s(scheduler)
     while (begun := time.perf_counter()) < end:
         hashlib.sha256(BLOCK)
-        steps_s.append(time.perf_counter() - begun)
+        took, before, waited = time.perf_counter() - begun, waited, queued_s(scheduler)
+        steps_s.append(max(took - (waited - before), 0.0))
+    os.close(scheduler)
+
+
+def queued_s(scheduler: int) -> float:
+    """Seconds that this thread, ready to run, has waited for a processor (Linux: Documentation/scheduler)."""
+    return int(os.pread(scheduler, 128, 0).split()[1]) / 1e9
 
 
 def sampled(name: str, seconds: float, before: Callable[[], None]) -> Phase:
