@@ -8,13 +8,15 @@ The learning rate at 32 is the best of four, a factor of about three apart; at e
 bsmon's default rule. All runs of a seed start from the same weights.
 
 advice     what the advisor says halfway through the run at 32, followed until it says keep. It is told what the product
-           measures: noise probes at the pace of telemetry.budget, steps at 32, speed probes at 8 and 128, evaluations
-           after every epoch. The run is planned for --plan times the updates that it turns out to need
+           measures: noise probes at the pace of telemetry.budget, steps at 32, speed probes at 8 and 128. The run is
+           planned for --plan times the updates that it turns out to need. Asked for speed alone, as if validation kept
+           up with training
+careful    the same with the evaluations that the run had: no larger batch while validation is worse than training
 in limits  the same against the best size up to N/7, the last that document A calls OK
 largest    512 stands for the largest size that fits
 Lightning  what BatchSizeFinder finds in mode "power", at the learning rate of 32; where lightning is not installed, by
            its rule: the largest that fits
-switch     a run that starts at 32 and does at once what the advisor says; its probes are on the clock
+switch     a run that starts at 32 and does at once what the advisor says, for speed alone; its probes are on the clock
 
 --retune tries a third and three times the rule's learning rate at every size as well, and takes the best. --held-out
 measures other tasks and seeds, that nothing was decided on. A run is good when it reached its target; no good run
@@ -34,7 +36,7 @@ import torch
 from benchmarks import advice_lightning
 from benchmarks.advice_noise import NoiseWatch
 from benchmarks.advice_report import START, Seed, show, summarise
-from benchmarks.advice_runs import LARGEST, Bench, Looking, Run
+from benchmarks.advice_runs import LARGEST, Bench, Looking, Run, speed_alone
 from benchmarks.advice_tasks import HELD_OUT, TASKS, Task
 from benchmarks.advice_times import SIZES, measure_times
 from bsmon.advisor.evidence import Evidence, Limits
@@ -87,7 +89,8 @@ def measure(task: Task, seed: int, options: Options) -> Seed:
         probe=times.probe,
         seconds={size: _seconds(found[0]) for size, found in runs.items()},
         retuned={size: min(map(_seconds, found)) for size, found in runs.items()} if options.retune else {},
-        advised=follow(halfway),
+        advised=follow(speed_alone(halfway)),
+        careful=follow(halfway),
         lightning=_seconds(lightning),
         switched=_seconds(switched),
         changes=switched.changes,

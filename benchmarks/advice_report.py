@@ -24,6 +24,7 @@ class Seed:
     seconds: dict[int, float]
     retuned: dict[int, float]  # the same with the best of three learning rates; empty where that was not asked for
     advised: int
+    careful: int  # with evaluations
     lightning: float
     switched: float
     changes: list[tuple[int, str]]
@@ -52,6 +53,7 @@ def summarise(name: str, seeds: list[Seed]) -> Row:
     allowed = min(seconds[size] for size in sizes if size <= largest_batch_size(seeds[0].samples))
     taken = {
         "advice": _mean([seed.seconds[seed.advised] for seed in seeds]),
+        "careful": _mean([seed.seconds[seed.careful] for seed in seeds]),
         "always 32": seconds[START],
         "largest": seconds[sizes[-1]],
         "Lightning": _mean([seed.lightning for seed in seeds]),

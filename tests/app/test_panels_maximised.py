@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bsmon.core.advice import NoiseScale
+from bsmon.core.advice import Box, NoiseScale
 from bsmon.core.records import EventKind
 from tests import fakes, layer_fakes
 from tests.app.conftest import Driven, panel_text, screen_text
@@ -90,6 +90,26 @@ async def test_a_lower_bound_of_the_noise_scale_draws_the_chart_and_says_so(driv
         shown = panel_text(pilot, "advisor")
         assert any(line.rstrip().endswith("knee") for line in shown.splitlines())
         assert "noise scale at least 214" in shown
+
+
+@pytest.mark.parametrize("size", [(120, 50), (80, 70)])
+async def test_the_checklist_stands_beside_the_tree_or_below_it(driven: Driven, size: tuple[int, int]) -> None:
+    boxes = (
+        Box("Shuffling enabled for training", "ok", "shuffled", "", "C part 11"),
+        Box("Larger batches tested", "warning", "1 size run", "Compare 16, 32 and 64.", "C part 11"),
+        Box("Loss\x1b[2J barely moving", "unknown", "needs a running training", "", "C part 11"),
+    )
+    snapshot = layer_fakes.with_weight()
+    with_boxes = replace(snapshot, advisor=replace(snapshot.advisor, checklist=boxes))
+    async with driven(fakes.FakeSession(with_boxes), size=size) as pilot:
+        await pilot.press("4")
+        await pilot.pause()
+        lines = [line.rstrip() for line in panel_text(pilot, "advisor").splitlines()]
+        assert any("Training issues? Check:" in line for line in lines)
+        assert any("Shuffling enabled" in line and line.endswith("ok") for line in lines)
+        assert any("Larger batches tested" in line and line.endswith("warning") for line in lines)
+        assert any("1 size run. Compare 16, 32 and 64." in line for line in lines)
+        assert any("barely moving" in line and line.endswith("unknown") and "\x1b" not in line for line in lines)
 
 
 async def test_without_two_sizes_no_progress_is_promised(driven: Driven) -> None:

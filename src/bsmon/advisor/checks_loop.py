@@ -80,7 +80,10 @@ def larger_batches(setup: Setup) -> Verdict:
         return unknown("a comparison; bsmon sweep --light runs 16, 32 and 64")
     if setup.sizes_run >= SIZES_FOR_A_LIGHT_CHECK:
         return ok(f"{setup.sizes_run} sizes run")
-    return warning(f"{setup.sizes_run} sizes run", "Compare 16, 32 and 64: bsmon sweep --light.")
+    return warning(
+        f"{setup.sizes_run} size{'' if setup.sizes_run == 1 else 's'} run",
+        "Compare 16, 32 and 64: bsmon sweep --light.",
+    )
 
 
 def gradient_norms(setup: Setup) -> Verdict:

@@ -126,6 +126,17 @@ class NoiseScale:
 
 
 @dataclass(frozen=True, slots=True)
+class Box:
+    """A box of the guidelines' checklist (C, part 11). `outcome`: "ok", "warning", "problem" or "unknown"."""
+
+    title: str
+    outcome: str
+    found: str
+    change: str  # what to do; "" where there is nothing
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class AdvisorView:
     """The advisor's whole state as a front end shows it."""
 
@@ -133,4 +144,5 @@ class AdvisorView:
     advice: Advice | None = None
     score: Score = Score()
     noise_scale: NoiseScale = NoiseScale()
+    checklist: tuple[Box, ...] = ()
     dismissed_until: str = ""  # when a dismissed recommendation comes back, a sentence; "" = not dismissed

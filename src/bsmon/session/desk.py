@@ -9,6 +9,7 @@ from bsmon.advisor.scaling import learning_rate_factor, optimizer_family, resolv
 from bsmon.config.schema import Config
 from bsmon.core.advice import Action, Advice, AdvisorView
 from bsmon.core.commands import Command, LearningRateRule, SetBatchSize, SetLearningRate, SetMicroBatchSize, Source
+from bsmon.session.checklist import checklist
 from bsmon.session.evidence import gather, limits
 from bsmon.session.loss_slope import LossSlope, relative_progress
 from bsmon.session.record import RunRecord
@@ -22,6 +23,7 @@ class AdvisorDesk:
     """The advisor of one run. Called under the session's lock, except for `scale`."""
 
     def __init__(self, config: Config) -> None:
+        self._config = config
         self._mode = config.advisor.mode
         self._family = optimizer_family(config.optimizer.name)
         self._advisor = Advisor()
@@ -44,7 +46,9 @@ class AdvisorDesk:
             self._view = AdvisorView(noise_scale=evidence.noise_scale)
         else:
             self._score(record)
-            self._view = self._advisor.look(evidence, limits(record.batch_state))
+            view = self._advisor.look(evidence, limits(record.batch_state))
+            boxes = checklist(self._config, evidence, view.tree, record.findings.sizes_run)
+            self._view = dataclasses.replace(view, checklist=boxes)
         return self._view
 
     def move(self, record: RunRecord) -> Command | None:

@@ -97,6 +97,11 @@ class Findings:
         self._plans.add(batch_size)
         self.step_times.changed(batch_size)
 
+    @property
+    def sizes_run(self) -> int:
+        """How many batch sizes the run has trained with."""
+        return len(self._plans)
+
     def noise_sample(self, sample: NoiseSample) -> None:
         """One measurement towards the noise scale. Samples of different estimators are not mixed."""
         if sample.estimator != self._estimator:

@@ -9,6 +9,7 @@ from itertools import zip_longest
 
 from bsmon.core.advice import AdvisorView
 from bsmon.ui.advice_rows import advice_rows, short_advice
+from bsmon.ui.checklist_rows import checklist_rows
 from bsmon.ui.explain_rows import explanation_rows, goodput_rows
 from bsmon.ui.panels.panel import Panel
 from bsmon.ui.roles import BLANK, Role, Row
@@ -80,13 +81,17 @@ def _alone(view: View, width: int, height: int) -> list[Row]:
     left = width - right - 3
     advice = advice_rows(view, left)
     tree = tree_rows(advisor.tree, left, room - len(advice) - 1, first=node.id, chosen=node.id)
-    beside = [*explanation_rows(node, right), BLANK, *goodput_rows(view.snapshot, right)]
+    chart = goodput_rows(view.snapshot, right)
+    beside = [*explanation_rows(node, right), BLANK, *chart, *([BLANK] if chart else [])]
+    beside += checklist_rows(advisor.checklist, right)
     pairs = zip_longest([*tree, BLANK, *advice], beside, fillvalue=BLANK)
     return [title, *((*fit(one, left + 3), *other) for one, other in pairs)]
 
 
 def _whatever_fits(view: View, width: int, room: int) -> list[Row]:
-    """The recommendation, then the sizes' promises."""
-    advice = short_advice(view, width, min(5, room)) if room > 0 else []
-    more = goodput_rows(view.snapshot, width)
-    return [*advice, BLANK, *more] if len(advice) + 1 + len(more) <= room else advice
+    """The recommendation, then the sizes' promises, then the checklist, each as a whole."""
+    rows = short_advice(view, width, min(5, room)) if room > 0 else []
+    for more in (goodput_rows(view.snapshot, width), checklist_rows(view.snapshot.advisor.checklist, width)):
+        if more and len(rows) + 1 + len(more) <= room:
+            rows = [*rows, BLANK, *more]
+    return rows
