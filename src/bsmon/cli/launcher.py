@@ -61,8 +61,8 @@ def leave_session() -> None:
 def launch(work: Callable[[Tether], int]) -> int:
     """Run `work` in a child; return, in the child its result, in the launcher the child's exit status or `DETACHED`.
 
-    Call it before any thread exists, and after `outlive_hang_ups`. A child that dies of a signal takes the launcher
-    along, by the same signal, once the terminal is as it was.
+    Call it before any thread exists, and after `outlive_hang_ups`. In the child SIGTERM is blocked at first. A child
+    that dies of a signal takes the launcher along, by the same signal, once the terminal is as it was.
     """
     settings = _settings()
     sys.stdout.flush()
@@ -72,6 +72,8 @@ def launch(work: Callable[[Tether], int]) -> int:
     launcher, child = os.getpid(), os.fork()
     if child == 0:
         signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+        # It waits until somebody can deal with it (`TerminalWatch`); it would leave half a run's folder behind.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         os.close(theirs)
         return work(Tether(launcher, ours))
     os.close(ours)

@@ -54,6 +54,7 @@ class TerminalWatch:
         ):
             self._former[number] = signal.signal(number, handler)
         self._thread.start()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # `launch` has blocked it
         return self
 
     def __exit__(

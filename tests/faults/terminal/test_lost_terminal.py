@@ -34,6 +34,15 @@ def test_sigterm_saves_and_puts_the_terminal_back(run: Run, tmp_path: Path, envi
         assert list(run.dir.checkpoints_path.glob("*.pt"))
 
 
+def test_sigterm_before_the_first_frame_leaves_nothing_behind(tmp_path: Path, environment: dict[str, str]) -> None:
+    with Terminal([*BSMON, *TRAIN], columns=120, rows=40, cwd=tmp_path, env=environment) as terminal:
+        until(lambda: any(tmp_path.glob("runs/*/run.json")))
+        terminal.signal(signal.SIGTERM)
+        assert terminal.wait() == 130
+        assert terminal.left_behind() == []
+        assert not any(tmp_path.glob("runs/*"))
+
+
 def test_an_error_of_the_screen_ends_no_training(run: Run, tmp_path: Path, environment: dict[str, str]) -> None:
     with Terminal(script(BROKEN_PANEL), columns=120, rows=40, cwd=tmp_path, env=environment) as terminal:
         terminal.until("the screen failed: RuntimeError: a bug in a panel")
