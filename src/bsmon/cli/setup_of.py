@@ -20,11 +20,10 @@ def setup_of(config: Config) -> Setup:
     Raises BadInput for a data file that is missing or cannot be read.
     """
     size = data_size(config)
-    micro = config.batch.micro_batch_size
     return Setup(
         dataset_size=size.samples,
         batch_size=config.batch.size,
-        micro_batch_size=None if micro == "auto" else micro,
+        micro_batch_size=_micro_batch_size(config),
         learning_rate=config.optimizer.lr,
         optimizer=config.optimizer.name,
         domain=size.domain,
@@ -56,6 +55,15 @@ def built(config: Config, setup: Setup) -> Setup:
         has_batchnorm=parts.info.has_batchnorm,
         weighted_sampler=parts.data.sample_weights is not None,
     )
+
+
+def _micro_batch_size(config: Config) -> int | None:
+    """The person's own; with several ranks at most what one of them takes; None for the whole batch."""
+    wanted, ranks = config.batch.micro_batch_size, config.run.world_size
+    share = -(-config.batch.size // ranks)
+    if wanted == "auto":
+        return None if ranks == 1 else share
+    return min(wanted, share)
 
 
 def _has_batchnorm(config: Config) -> bool | None:

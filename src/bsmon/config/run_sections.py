@@ -189,7 +189,8 @@ class Memory(Section, frozen=True):
     budget: Annotated[
         ByteSize | None,
         Meta(
-            description="Most memory that training may use on its device; more counts as out of memory.",
+            description="Most memory that training may use on its device (each rank on its own); more counts as out of "
+            "memory.",
             examples=["6GiB"],
         ),
     ] = None

@@ -67,7 +67,8 @@ class Progress:
     samples_per_second: float | None = None
     step_s: float | None = None  # mean of the recent steps
     data_wait_share: float | None = None  # 0..1 of the step spent waiting for data, recent steps
-    # Where a step's time goes, each 0..1: data_wait, host_to_device, forward, backward, optimizer, telemetry.
+    # Where a step's time goes, each 0..1: data_wait, host_to_device, forward, backward, exchange (waiting for the other
+    # ranks and adding up), optimizer, telemetry.
     time_shares: Mapping[str, float] = field(default_factory=dict)
     probes_cost_share: float | None = None  # 0..1 of the training time that gradient measurements took
 

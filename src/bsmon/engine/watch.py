@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from torch import Tensor
 
-Phase = Literal["data_wait", "host_to_device", "forward", "backward", "optimizer", "telemetry"]
+Phase = Literal["data_wait", "host_to_device", "forward", "backward", "exchange", "optimizer", "telemetry"]
 
 
 class Watch(Protocol):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any, Literal, Protocol
 
-Phase = Literal["data_wait", "host_to_device", "forward", "backward", "optimizer", "telemetry"]
+Phase = Literal["data_wait", "host_to_device", "forward", "backward", "exchange", "optimizer", "telemetry"]
 
 _WINDOW_STEPS = 50
 _MOST_PENDING = 16

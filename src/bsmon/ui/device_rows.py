@@ -23,6 +23,7 @@ _PHASES = (
     ("host_to_device", "to device", "▚", Role.MEMORY_OTHER),
     ("forward", "forward", "█", Role.MEMORY_RUN),
     ("backward", "backward", "▓", Role.MEMORY_CACHE),
+    ("exchange", "ranks", "▙", Role.SMOOTHED),
     ("optimizer", "optimizer", "▒", Role.GRADIENT),
     ("telemetry", "bsmon", "▞", Role.VALIDATION),
 )

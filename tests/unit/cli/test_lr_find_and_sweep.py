@@ -217,3 +217,12 @@ def test_an_error_of_the_persons_code_is_shown_whole_and_clean(tmp_path: Path, c
     assert result.return_value == 1
     assert 'raise KeyError("lost' in result.stderr
     assert "\x1b" not in result.stderr
+
+
+def test_several_ranks_are_for_training_and_it_is_said(config: Path) -> None:
+    """Also where there are not so many GPUs."""
+    alone = run("lr-find", config, "--steps", 20, "--json")
+    told = run("lr-find", config, "--steps", 20, "--json", "--set", "run.world_size=64")
+    assert "run.world_size = 64 is for bsmon train; here one rank trains the whole batch" in told.stderr
+    assert json.loads(told.stdout) == json.loads(alone.stdout)
+    assert "world_size" not in alone.stderr

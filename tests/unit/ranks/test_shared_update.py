@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from bsmon.core.snapshot import RunState
 from bsmon.engine.build import build
 from bsmon.engine.ranks.follower import Follower
 from bsmon.engine.ranks.start import other_ranks
+from bsmon.telemetry.clock import CpuStepTimer
 from tests.unit.engine.harness import Due, Played, config_for, play, same
 from tests.unit.ranks.threads import Ranks, ranks_in_threads
 
@@ -33,6 +35,12 @@ def config(
     made = config_for("table", samples=SAMPLES, run_settings={"world_size": world_size}, **settings)
     target = TargetSection(target=f"{TARGETS}:{model}", arguments=dict(given or {}))
     return structs.replace(made, model=target)
+
+
+def on_device(made: Config, precision: str) -> Config:
+    """The same on GPUs."""
+    run = structs.replace(made.run, device="cuda", precision=precision)
+    return structs.replace(made, run=run)
 
 
 def both(
@@ -210,3 +218,12 @@ def test_the_run_says_how_many_ranks_it_has(tmp_path: Path) -> None:
     assert played.recorder.info.world_size == 3
     assert played.recorder.batches[0].world_size == 3
     assert played.recorder.states[-1] is RunState.FINISHED
+
+
+def test_a_step_says_how_much_of_it_ranks_cost(tmp_path: Path) -> None:
+    timer = CpuStepTimer()
+    with ranks_in_threads(), patch("tests.unit.engine.harness.NoTimer", lambda: timer):
+        play(config(), tmp_path)
+    shares = timer.shares()
+    assert shares is not None
+    assert 0 < shares["exchange"] < 1

@@ -43,8 +43,8 @@ class Standing:
         """Rank 0's state is another one now, and not by an update: the others need it."""
         self._is_stale = True
 
-    def gradients_ordered(self) -> None:
-        """A new attempt at an update begins."""
+    def before_gradients(self) -> None:
+        """A new attempt at an update begins: hear of the last one, and send the state where it is not rank 0's."""
         self._settle()
         if self._is_stale:
             self._send_state()
@@ -103,13 +103,15 @@ class RankedUpdater(Updater):
 
         Raises RankLostError when a rank's process has ended, and whatever a rank raised.
         """
-        self.timer.mark("telemetry")
-        self.standing.gradients_ordered()
+        self.timer.mark("exchange")
+        self.standing.before_gradients()
         shares = self._shares(sizes)
+        self.timer.mark("telemetry")
         self.watch.begin(step, shares)
         measuring = self.watch.measures_ranks()
         self.standing.team.order(self._order(step, sizes, measure=measuring is not None))
         present = self._own_share(micro_batches, sizes, sum(shares), measuring)
+        self.timer.mark("exchange")
         presents = [answer.present for answer in self.standing.team.answers()]
         return self._add_up(union([present, *presents]), measures=measuring is not None)
 
