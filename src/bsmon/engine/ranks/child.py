@@ -92,10 +92,12 @@ class Member:
         return MemberGone(f"rank {self.rank} (process {self.pid}) {how}")
 
     def close(self, patience_s: float) -> None:
-        """Close the socket, on which a rank ends by itself; end it where it does not."""
-        self._connection.close()
+        """Wait for a rank that was told to stop; then close the socket, on which it ends at once; then kill it."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(patience_s)
+        self._connection.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_REAP_S)
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()

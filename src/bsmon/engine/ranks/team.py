@@ -19,6 +19,7 @@ from bsmon.engine.ranks.orders import Begin, Order, Present, Proceed, Ready, Sto
 from bsmon.engine.ranks.sums import GradientSums
 
 _END_S = 5.0
+_END_BROKEN_S = 0.5  # the others may be in the middle of a sum that never ends
 _NOTICE_S = 2.0
 
 
@@ -129,7 +130,7 @@ class Team:
             with contextlib.suppress(MemberGone):
                 member.send(Stop())
         for member in self._members:
-            member.close(0 if self._is_broken else _END_S)
+            member.close(_END_BROKEN_S if self._is_broken else _END_S)
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
