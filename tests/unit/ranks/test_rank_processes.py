@@ -112,7 +112,10 @@ eval_every = "never"
 def test_ranks_end_when_the_run_is_killed(tmp_path: Path) -> None:
     (tmp_path / "run.toml").write_text(RUN)
     program = [sys.executable, "-m", "bsmon", "train", "run.toml", "--headless", "--interval", "0.1"]
-    with subprocess.Popen(program, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
+    place = {**os.environ, "TMPDIR": str(tmp_path)}  # a run that is killed leaves the file where its ranks met
+    with subprocess.Popen(
+        program, cwd=tmp_path, env=place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as run:
         assert run.stdout is not None
         lines = list(takewhile(lambda line: " step 1" not in line, run.stdout))
         (rank,) = followers_of(run.pid)
