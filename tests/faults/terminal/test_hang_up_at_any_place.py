@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -101,6 +102,6 @@ def test_the_loaders_workers_outlive_it_too(run: Run, tmp_path: Path, environmen
     program = [*BSMON, *TRAIN, "--set", "train.num_workers=2"]
     with Terminal(program, columns=120, rows=40, cwd=tmp_path, env=environment) as terminal:
         terminal.until("batch 32")
-        terminal.hangup()
+        os.killpg(os.getpgid(run.pid), signal.SIGHUP)  # to the whole job, as a shell does that loses its terminal
         until(lambda: run.says("The terminal is gone"))
         assert run.is_training_on()
