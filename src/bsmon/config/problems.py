@@ -34,7 +34,7 @@ class Problem:
 
 @dataclass(slots=True)
 class Problems:
-    """All problems of one file. `overridden` are the keys that came from --set rather than from the file."""
+    """All problems of one file. `overridden`: keys that came from the command line (--set, --device), not from it."""
 
     path: Path
     overridden: Collection[Key] = ()
@@ -54,7 +54,7 @@ class Problems:
             raise BadInput("\n".join(map(self._line, self.found)))
 
     def _line(self, problem: Problem) -> str:
-        where = f"{self.path} (--set)" if problem.key in self.overridden else str(self.path)
+        where = f"{self.path} (command line)" if problem.key in self.overridden else str(self.path)
         key = ".".join(map(toml_key, problem.key))
         value = "" if problem.value is NOTHING else f" = {_shortened(problem.value)}"
         return clean(": ".join(part for part in (where, key + value, problem.text) if part))

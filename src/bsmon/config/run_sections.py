@@ -176,7 +176,9 @@ class Telemetry(Section, frozen=True):
 class Checkpoint(Section, frozen=True):
     """When the run saves itself, and how many of these files stay."""
 
-    every_s: Annotated[PositiveFloat, Meta(description="Seconds between two checkpoints.")] = 300.0
+    every_s: Annotated[
+        PositiveFloat, Meta(description="Seconds between two checkpoints; the first comes after 30 s at the latest.")
+    ] = 300.0
     every_steps: Annotated[
         Positive | None, Meta(description="Save after every so many updates, too.", examples=[1000])
     ] = None

@@ -13,6 +13,8 @@ from bsmon.engine.checkpoint_writer import CheckpointWriter
 from bsmon.engine.plain_state import snapshot_state
 
 _FINAL_WAIT_S = 120.0
+_FIRST_S = 30.0
+"""The first checkpoint comes no later: until it is there, a run that is killed has nothing to go on from."""
 
 
 class Saver:
@@ -33,13 +35,14 @@ class Saver:
         self._capture = capture
         self._clock = clock
         self._saved_at = clock()
+        self._every_s = min(_FIRST_S, settings.every_s)
         self._saved_step = -1
         self._asked = False
 
     def save_if_due(self, step: int) -> None:
         """At a step boundary: save when the interval is over, and say what became of earlier saves."""
         every = self._settings.every_steps
-        late = self._clock() - self._saved_at >= self._settings.every_s
+        late = self._clock() - self._saved_at >= self._every_s
         if (late or (every is not None and step % every == 0 and step > 0)) and not self._writer.busy:
             self._submit(step)
         self._report(step)
@@ -70,6 +73,7 @@ class Saver:
             self._report(step)
             return
         self._saved_at, self._saved_step = self._clock(), step
+        self._every_s = self._settings.every_s
         state = snapshot_state(self._capture())
         assert isinstance(state, dict)
         self._writer.submit(state, step)

@@ -145,8 +145,8 @@ def test_all_problems_are_told_at_once_one_line_each() -> None:
 
 
 def test_an_override_is_named_as_the_origin() -> None:
-    assert message(GOOD, "batch.size=0").startswith("run.toml (--set): batch.size = 0: expected")
-    assert message(GOOD, "modle.hidden=[1]").startswith("run.toml (--set): modle: there is no section [modle]")
+    assert message(GOOD, "batch.size=0").startswith("run.toml (command line): batch.size = 0: expected")
+    assert message(GOOD, "modle.hidden=[1]").startswith("run.toml (command line): modle: there is no section [modle]")
 
 
 OVERRIDES = [
