@@ -30,6 +30,7 @@ class StepKeeper:
         self._counters: list[Tensor] = []
         self._kept_counters: list[Tensor] = []
         self._scale: Tensor | None = None
+        optimizer.register_load_state_dict_post_hook(self._forget_counters)
 
     @property
     def optimizer_is_atomic(self) -> bool:
@@ -69,6 +70,11 @@ class StepKeeper:
             del self._optimizer.state[parameter]
         if self._counters:
             torch._foreach_copy_(self._counters, self._kept_counters)
+
+    def _forget_counters(self, optimizer: torch.optim.Optimizer) -> None:
+        """The optimizer has a loaded state, which is made of other tensors."""
+        del optimizer
+        self._known, self._counters, self._kept_counters = frozenset(), [], []
 
     def _learn_counters(self) -> None:
         """Look up the step counters again; the optimizer builds its state in its first steps."""
