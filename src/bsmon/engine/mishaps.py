@@ -30,9 +30,19 @@ def lost_rank_note(error: RankLostError, step: int) -> str:
     return f"{error}. --resume goes on from the last checkpoint."
 
 
-def short_batch_note(count: int, batch_size: int) -> str:
-    """What a person may not think of when their model fails on one batch of many (guidelines C, part 10)."""
-    return (
-        f"bsmon: this was the epoch's last batch, with {count} samples instead of {batch_size}; "
-        "[train] drop_last = true leaves it out."
-    )
+def batch_note(error: Exception, count: int, batch_size: int) -> str | None:
+    """What a person may not think of when their model fails on a batch of `count` samples; None where nothing is known.
+
+    C, part 10: the last batch of an epoch. C, part 9: BatchNorm and batches of one sample.
+    """
+    if count < batch_size:
+        return (
+            f"bsmon: this was the epoch's last batch, with {count} samples instead of {batch_size}; "
+            "[train] drop_last = true leaves it out."
+        )
+    if "more than 1 value per channel" in str(error):
+        return (
+            "bsmon: BatchNorm cannot train on one sample at a time. It needs micro batches of 16 samples or more, "
+            "better 32; GroupNorm and LayerNorm train on any number."
+        )
+    return None

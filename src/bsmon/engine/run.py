@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from bsmon.core.records import EventKind, Level
 from bsmon.core.snapshot import Failure, RunState
 from bsmon.engine.assemble import assemble
 from bsmon.engine.build import Parts, build
+from bsmon.engine.own_code import traceback_from_own_code
 from bsmon.engine.ranks.start import other_ranks
 from bsmon.engine.resume import Changes
 from bsmon.engine.watch import Timer, Watch
@@ -56,7 +56,7 @@ def run(config: Config, around: Surroundings) -> None:
 
 @contextmanager
 def _failures_told(observer: Observer) -> Iterator[None]:
-    """The thread's last line of defence: whatever ends the run, the person is told, with the whole traceback."""
+    """The thread's last line of defence: whatever ends the run, the person is told, with their traceback."""
     try:
         yield
     except BadInput as error:
@@ -64,7 +64,7 @@ def _failures_told(observer: Observer) -> Iterator[None]:
     except RunCannotGoOnError as error:
         observer.failed(Failure(str(error), ""))
     except BaseException as error:  # noqa: BLE001  see above
-        observer.failed(Failure(_in_a_line(error), traceback.format_exc()))
+        observer.failed(Failure(_in_a_line(error), traceback_from_own_code(error)))
 
 
 def _in_a_line(error: BaseException) -> str:

@@ -17,7 +17,7 @@ from bsmon.engine.commander import Commander
 from bsmon.engine.evaluator import Evaluator
 from bsmon.engine.feed import Feed
 from bsmon.engine.memory_guard import MemoryGuard
-from bsmon.engine.mishaps import HOW_TO_GO_ON, NonFiniteLossError, RankLostError, lost_rank_note, short_batch_note
+from bsmon.engine.mishaps import HOW_TO_GO_ON, NonFiniteLossError, RankLostError, batch_note, lost_rank_note
 from bsmon.engine.peaks import Peaks
 from bsmon.engine.plan import BatchPlan
 from bsmon.engine.probation import Probation
@@ -162,8 +162,8 @@ class Trainer:
         except OutOfMemoryForGoodError as error:
             raise self._give_up(error) from error
         except Exception as error:
-            if count < plan.batch_size:
-                error.add_note(short_batch_note(count, plan.batch_size))
+            if note := batch_note(error, count, plan.batch_size):
+                error.add_note(note)
             raise
         training.step += 1
         self._cursor.advance(count)

@@ -48,6 +48,20 @@ def test_a_model_that_fails_on_a_full_batch_is_not_told_of_drop_last(tmp_path: P
     assert "drop_last" not in failure.traceback
 
 
+def test_batchnorm_on_one_sample_says_what_it_needs(tmp_path: Path) -> None:
+    failure = play(config_for("table", "net", batch=1), tmp_path, fails=True).recorder.failure
+    assert failure is not None
+    assert "micro batches of 16 samples or more" in failure.traceback
+
+
+def test_a_traceback_begins_with_the_persons_own_code(tmp_path: Path) -> None:
+    failure = play(config_for("rows", "odd", samples=24, batch=5), tmp_path, fails=True).recorder.failure
+    assert failure is not None
+    first = next(line for line in failure.traceback.splitlines() if line.strip().startswith("File "))
+    assert "index_task.py" in first
+    assert "in forward" in first
+
+
 def test_a_loss_that_is_no_number_is_said_once_and_training_goes_on(tmp_path: Path) -> None:
     played = play(config_for("rows", "nan", epochs=3), tmp_path)
     said = [event for event in played.recorder.events if event.kind is EventKind.HEALTH]

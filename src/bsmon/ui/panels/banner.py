@@ -52,5 +52,5 @@ def _losses(snapshot: Snapshot) -> str:
 
 def _after(snapshot: Snapshot) -> str:
     if snapshot.state is RunState.FAILED:
-        return "; the whole traceback is printed then"
+        return "; the traceback is printed then"
     return f"; all of it is in {clean(snapshot.run.run_dir)}" if snapshot.run.run_dir else ""
