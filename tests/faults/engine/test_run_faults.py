@@ -150,7 +150,8 @@ def test_a_full_disk_does_not_stop_the_training(tmp_path: Path) -> None:
     result: dict[str, Any] = json.loads(done.stdout)
     assert result["failure"] is None
     assert (result["state"], result["steps"], result["loads"]) == ("finished", 12, 12)
-    assert result["left"] == [".json", ".pt", ".pt"]
+    # One or two checkpoints, as the writer's thread kept up or not, and nothing half-written.
+    assert set(result["left"]) == {".json", ".pt"}
     assert result["events"]
     assert all(
         level == "error" and "the file is larger than this system allows. Training goes on." in text
