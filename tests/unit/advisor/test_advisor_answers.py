@@ -65,3 +65,18 @@ YES, NO, UNKNOWN = Answer.YES, Answer.NO, Answer.UNKNOWN
 )
 def test_answers(name: str, evidence: Evidence, answer: Answer) -> None:
     assert node_of(evidence, name).answer is answer
+
+
+@pytest.mark.parametrize(
+    ("evidence", "verdict"),
+    [
+        (with_(CALM, on_cpu=False), "trains on a GPU"),
+        (with_(CALM, load_average=None), "load or step times unknown"),
+        (with_(CALM, threads=4, load_average=4.0, step_time_variation=0.8), "the CPU has room"),
+        (with_(CALM, threads=3, load_average=8.0, step_time_variation=0.8), "busy, and torch leaves a core free"),
+        (with_(CALM, threads=4, load_average=8.0, step_time_variation=0.1), "busy, and steps take even times"),
+        (with_(CALM, threads=4, load_average=8.0, step_time_variation=0.8), "leave a core free first"),
+    ],
+)
+def test_why_a_cpu_is_crowded_or_not(evidence: Evidence, verdict: str) -> None:
+    assert node_of(evidence, "threads").verdict == verdict

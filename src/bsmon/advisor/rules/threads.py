@@ -17,17 +17,30 @@ def threads(evidence: Evidence, _limits: Limits) -> Finding:
     """Threads on every core, a load above the cores and step times that jump about, all three."""
     per_core = _load_per_core(evidence)
     crowded = _crowded(evidence, per_core)
-    question = "Training on a CPU that is overcrowded?"
+    question = "Is torch on every core of a crowded CPU?"
     readings = (
         Reading("load per core", per_core, "x", ">", LOAD_PER_CORE),
         Reading("step time variation", evidence.step_time_variation, "x", ">", VARIATION),
         Reading("threads per core", _threads_per_core(evidence), "x", ">=", 1.0),
     )
-    verdict = {None: "load or step times unknown", True: "leave a core free first", False: "no"}[crowded]
-    if evidence.on_cpu is False:
-        verdict = "trains on a GPU"
-    found = node("threads", question, crowded, verdict, readings, source=SOURCE)
+    found = node("threads", question, crowded, _verdict(evidence, crowded, per_core), readings, source=SOURCE)
     return Finding((found,), _advice(evidence) if crowded else None)
+
+
+def _verdict(evidence: Evidence, crowded: bool | None, per_core: float | None) -> str:
+    """Why it is so; a load that is high and does no harm has to be told from one that is not."""
+    if evidence.on_cpu is False:
+        return "trains on a GPU"
+    if crowded is None:
+        return "load or step times unknown"
+    if crowded:
+        return "leave a core free first"
+    if per_core is None or per_core <= LOAD_PER_CORE:
+        return "the CPU has room"
+    share = _threads_per_core(evidence)
+    return (
+        "busy, and torch leaves a core free" if share is not None and share < 1 else "busy, and steps take even times"
+    )
 
 
 def _load_per_core(evidence: Evidence) -> float | None:
