@@ -83,6 +83,8 @@ def show(rows: Sequence[Row]) -> None:
         print(f"{name:17} {'':>5} {'':>9} {'':>11}{values}")
     show_switches(rows)
     show_sweep(rows)
+    if any(seed.retuned for row in rows for seed in row.seeds):
+        show_retuned(rows)
     show_alarms(rows)
 
 
@@ -103,6 +105,17 @@ def show_sweep(rows: Sequence[Row]) -> None:
     for row in rows:
         at_32 = ", ".join(f"{seed.learning_rate:.2g} {seed.updates:,}" for seed in row.seeds)
         print(f"{row.name:17}" + "".join(f"{_time(row.seconds[size]):>7}" for size in sizes) + f"   {at_32}")
+
+
+def show_retuned(rows: Sequence[Row]) -> None:
+    """The sweep with the best of three learning rates at every size, and the advice against the best of that."""
+    sizes = sorted(rows[0].seconds)
+    print("\nThe same with the best of three learning rates at every size, and what the advised size lost\n")
+    print(f"{'task':17}" + "".join(f"{size:>7}" for size in sizes) + f"{'advice':>11}")
+    for row in rows:
+        seconds = {size: _mean([seed.retuned[size] for seed in row.seeds]) for size in sizes}
+        lost = _mean([seed.retuned[seed.advised] for seed in row.seeds]) / min(seconds.values()) - 1
+        print(f"{row.name:17}" + "".join(f"{_time(seconds[size]):>7}" for size in sizes) + f"{_percent(lost):>11}")
 
 
 def show_alarms(rows: Sequence[Row]) -> None:
