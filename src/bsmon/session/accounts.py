@@ -10,6 +10,7 @@ from bsmon.core.happenings import Accounted
 from bsmon.core.snapshot import MeasuredSize
 from bsmon.session.findings import Findings
 from bsmon.session.instruments import Instruments
+from bsmon.session.pace import Pace
 
 _SHARE_DECIMALS = 3  # the screen shows whole per cent
 _SIZE_DIGITS = 3
@@ -27,6 +28,14 @@ def joined(former: Accounted, account: Accounted) -> Accounted:
     """The account, and of the former one the sizes that it does not have; smallest size first."""
     known = {size.batch_size: size for size in (*former.sizes, *account.sizes)}
     return dataclasses.replace(account, sizes=tuple(known[size] for size in sorted(known)))
+
+
+def data_wait_share(account: Accounted, pace: Pace) -> float | None:
+    """Share of a step's time in which training waited for data, 0 to 1: one number for screen and advisor.
+
+    The step timer's: on a GPU it is what the GPU waited for, where the host runs ahead. The host's until that is there.
+    """
+    return account.time_shares.get("data_wait", pace.data_wait_share)
 
 
 class AccountNews:

@@ -11,6 +11,7 @@ from bsmon.core.advice import NoiseScale
 from bsmon.core.commands import LearningRateRule
 from bsmon.core.records import GpuSample
 from bsmon.core.snapshot import BatchState
+from bsmon.session.accounts import data_wait_share
 from bsmon.session.record import RunRecord
 
 
@@ -46,7 +47,7 @@ def gather(record: RunRecord, batch: BatchState) -> Evidence:
         noise_scale=_noise_scale(record),
         throughput=record.findings.step_times.points(),
         gpu_utilisation_percent=gpu.utilisation_percent if gpu else None,
-        data_wait_share=record.pace.data_wait_share,
+        data_wait_share=data_wait_share(record.account, record.pace),
         step_time_variation=record.findings.step_times.variation(),
         on_cpu=info.device == "cpu" if info.device else None,
         threads=info.threads,

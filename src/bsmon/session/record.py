@@ -24,7 +24,7 @@ from bsmon.core.records import (
 )
 from bsmon.core.snapshot import BatchState, Failure, Mark, MemoryForecast, Progress, RunInfo, RunState, Snapshot
 from bsmon.core.step_columns import Steps, in_columns
-from bsmon.session.accounts import joined
+from bsmon.session.accounts import data_wait_share, joined
 from bsmon.session.charts import ChartSeries
 from bsmon.session.findings import Findings
 from bsmon.session.instruments import Instruments
@@ -58,7 +58,7 @@ class RunRecord:
         self.last_hardware: HardwareSample | None = None
         self._weight: ProbedWeight | None = None
         self._layers: LayerTable | None = None
-        self._account = Accounted()
+        self.account = Accounted()
         self._waiting_for = ""
         self._learning_rate = 0.0  # the newest; a schedule's has moved on since the plan was made
         self._marks: list[Mark] = []
@@ -200,7 +200,7 @@ class RunRecord:
 
     def accounted(self, account: Accounted) -> None:
         """Time has passed: where it went, and what was measured at batch sizes."""
-        self._account = joined(self._account, account)
+        self.account = joined(self.account, account)
         self._version += 1
 
     # --- what the session itself notes
@@ -246,7 +246,7 @@ class RunRecord:
             forecasts=self.forecasts,
             fences=self.fences,
             measured_peak_bytes=self.measured_peak,
-            sizes=self._account.sizes,
+            sizes=self.account.sizes,
             marks=tuple(self._marks),
             events=tuple(self._events),
             failure=self.failure,
@@ -287,9 +287,9 @@ class RunRecord:
             eta_s=left_s,
             samples_per_second=speed,
             step_s=self.pace.step_s,
-            data_wait_share=self.pace.data_wait_share,
-            time_shares=self._account.time_shares,
-            probes_cost_share=self._account.probes_cost_share,
+            data_wait_share=data_wait_share(self.account, self.pace),
+            time_shares=self.account.time_shares,
+            probes_cost_share=self.account.probes_cost_share,
         )
 
     def _note_epoch(self, made: Steps) -> None:

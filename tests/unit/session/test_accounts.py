@@ -10,13 +10,14 @@ import pytest
 from bsmon.config.schema import Config
 from bsmon.core.happenings import Accounted
 from bsmon.core.snapshot import MeasuredSize, RunInfo, RunState
-from bsmon.session.accounts import AccountNews, joined
+from bsmon.session.accounts import AccountNews, data_wait_share, joined
 from bsmon.session.desk import AdvisorDesk
 from bsmon.session.inbox import Inbox
 from bsmon.session.instruments import Instruments
 from bsmon.session.journaling import JournalSink
 from bsmon.session.live import LiveSession
 from bsmon.session.mailbox import CommandMailbox
+from bsmon.session.pace import Pace
 from bsmon.session.playback import Playback
 from tests.unit.session.test_replay import NoSampler, config
 from tests.unit.store.happenings import training_steps
@@ -86,3 +87,14 @@ def test_a_recording_has_the_account_of_the_run(tmp_path: Path) -> None:
     assert replayed.progress.time_shares == {"forward": 0.123, "backward": 0.6}
     assert (lived.progress.probes_cost_share, replayed.progress.probes_cost_share) == (0.0175, 0.018)
     assert [size.step_s for size in replayed.sizes] == [size.step_s for size in lived.sizes]
+
+
+@pytest.mark.parametrize(
+    ("account", "share"),
+    [(Accounted({"data_wait": 0.4, "forward": 0.6}), 0.4), (Accounted({"data_wait": 0.0}), 0.0), (Accounted(), 0.25)],
+    ids=["the timer's", "a timer that saw none", "the host's until there is one"],
+)
+def test_one_data_wait_for_screen_and_advisor(account: Accounted, share: float) -> None:
+    pace = Pace()
+    pace.add([step._replace(duration_s=0.04, data_wait_s=0.01) for step in training_steps(1, 3).records])
+    assert data_wait_share(account, pace) == pytest.approx(share)
