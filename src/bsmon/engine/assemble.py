@@ -15,6 +15,7 @@ from bsmon.engine.keeper import StepKeeper
 from bsmon.engine.memory_setup import make_memory_guard, make_peaks, memory_budget
 from bsmon.engine.plan import BatchPlan
 from bsmon.engine.probation import Probation
+from bsmon.engine.ranks.patience import Patience
 from bsmon.engine.ranks.updater import ranked
 from bsmon.engine.recovery import Recovery
 from bsmon.engine.resume import resume
@@ -46,6 +47,7 @@ def assemble(parts: Parts, watch: Watch, timer: Timer, around: Surroundings, tea
     updater = make_updater(parts, watch, timer)
     if team is not None:
         updater = ranked(updater, training, team)
+        team.while_waiting = Patience(observer, around.mailbox, lambda: training.step)
     keeper = StepKeeper(parts.model, parts.optimizer, parts.scaler)
     changes = ChangeLog(training.controls, training.capture)
     probation = Probation()

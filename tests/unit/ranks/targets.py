@@ -85,3 +85,8 @@ def dropout() -> nn.Module:
 
 def synchronous() -> nn.Module:
     return nn.Sequential(nn.Linear(6, 8), nn.SyncBatchNorm(8), nn.Linear(8, 3))
+
+
+def unlike() -> nn.Module:
+    """Another model on each rank."""
+    return nn.Linear(6, 3, bias=rank() == 0)

@@ -13,15 +13,26 @@ import torch
 from torch import nn
 
 from bsmon.config.schema import Run
+from bsmon.core.commands import Command, Stop
 from bsmon.core.errors import BadInput
+from bsmon.core.ports import Mailbox, Observer
+from bsmon.core.records import EventKind, Level
 from bsmon.engine.device import choose_device
+from bsmon.engine.mishaps import RankLostError
 from bsmon.engine.ranks import state
 from bsmon.engine.ranks.child import Member, MemberGone
 from bsmon.engine.ranks.group import Group
-from bsmon.engine.ranks.orders import Present, Ready, Stop
+from bsmon.engine.ranks.likeness import Likeness, check_alike
+from bsmon.engine.ranks.orders import Present, Ready
+from bsmon.engine.ranks.orders import Stop as StopOrder
+from bsmon.engine.ranks.patience import Patience
 from bsmon.engine.ranks.sums import GradientSums, union
 
 CPU = torch.device("cpu")
+
+
+def nobody_waits(who: str, waited_s: int) -> None:
+    """What is told of waiting; these ranks answer before long."""
 
 
 class Doubling:
@@ -138,12 +149,12 @@ def test_how_a_rank_ended_is_said(code: str, said: str) -> None:
     process = subprocess.Popen([sys.executable, "-c", code])
     member = Member(2, process, ours)
     with pytest.raises(MemberGone) as gone:
-        member.receive()  # the other end stays open: here it is looking at the process that tells
+        member.receive(nobody_waits)  # the other end stays open: here it is looking at the process that tells
     assert str(gone.value) == said.format(pid=process.pid)
     assert process.returncode in (3, -signal.SIGTERM, -signal.SIGKILL)
     theirs.close()
     with pytest.raises(MemberGone):
-        member.send(Stop())
+        member.send(StopOrder())
 
 
 def test_what_a_rank_said_before_it_ended_is_heard() -> None:
@@ -152,10 +163,10 @@ def test_what_a_rank_said_before_it_ended_is_heard() -> None:
     process.wait()
     theirs.send(Ready((True,)))
     member = Member(1, process, ours)
-    assert member.receive() == Ready((True,))
+    assert member.receive(nobody_waits) == Ready((True,))
     theirs.close()
     with pytest.raises(MemberGone):
-        member.receive()
+        member.receive(nobody_waits)
 
 
 def test_a_device_for_every_rank(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,3 +177,64 @@ def test_a_device_for_every_rank(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [str(choose_device(Run(world_size=8, device="cpu"), rank)) for rank in (0, 7)] == ["cpu", "cpu"]
     with pytest.raises(BadInput, match=r"run.world_size = 3: every rank needs a GPU of its own, and torch sees 2"):
         choose_device(Run(world_size=3, device="cuda"))
+
+
+class Boxes:
+    """A mailbox and an observer that Patience needs."""
+
+    def __init__(self) -> None:
+        self.asked: Command | None = None
+        self.said: list[str] = []
+
+    def find(self, kind: type[Command]) -> Command | None:
+        return self.asked if isinstance(self.asked, kind) else None
+
+    def event(self, kind: EventKind, level: Level, text: str, step: int) -> None:
+        assert (kind, level, step) == (EventKind.RUN, Level.WARNING, 7)
+        self.said.append(text)
+
+
+def patience() -> tuple[Boxes, Patience]:
+    boxes = Boxes()
+    return boxes, Patience(cast(Observer, boxes), cast(Mailbox, boxes), lambda: 7)
+
+
+def test_a_rank_that_keeps_the_others_waiting_is_named_once() -> None:
+    boxes, wait = patience()
+    for second in range(1, 200):
+        wait("rank 1 (process 5)", second)
+    assert boxes.said == ["rank 1 (process 5) has not answered for 30 s; training waits for it"]
+    boxes.asked = Stop(after_epoch=True)
+    for second in range(1, 25):
+        wait("rank 1 (process 5)", second)
+
+
+def test_a_stop_does_not_wait_for_a_rank_for_ever() -> None:
+    boxes, wait = patience()
+    wait("rank 1", 100)
+    boxes.asked = Stop()
+    for second in range(101, 111):
+        wait("rank 1", second)
+    for second in range(1, 11):  # a rank that answers and then falls silent has its own time
+        wait("rank 2", second)
+    with pytest.raises(RankLostError, match=r"^rank 2 has not answered for 11 s, and the run was asked to stop$"):
+        wait("rank 2", 11)
+
+
+WEIGHTS = ("a [2, 3] torch.float32", "b [3] torch.float32")
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        (Likeness(9, WEIGHTS), r"run\.toml: \[data\] has 9 training samples, on rank 0 8; what your code builds must"),
+        (Likeness(8, ("a [2, 3] torch.float32, frozen", WEIGHTS[1])), "has a .* frozen where rank 0 has a .*; what"),
+        (Likeness(8, WEIGHTS[:1]), "has nothing where rank 0 has b "),
+        (Likeness(8, (*WEIGHTS, "c [1] torch.float32")), "has c .* where rank 0 has nothing"),
+    ],
+)
+def test_a_rank_that_builds_something_else_is_told(own: Likeness, said: str) -> None:
+    first = Likeness(8, WEIGHTS)
+    check_alike("run.toml", first, first)
+    with pytest.raises(BadInput, match=said):
+        check_alike("run.toml", first, own)

@@ -11,13 +11,17 @@ import time
 from collections.abc import Callable, Sequence
 from itertools import takewhile
 from pathlib import Path
+from unittest.mock import patch
 
 import psutil
 import pytest
 
-from bsmon.core.commands import Pause, Resume, Save, SetBatchSize
+from bsmon.core.commands import Pause, Resume, Save, SetBatchSize, Stop
 from bsmon.engine.checkpoint import CheckpointStore
 from bsmon.engine.ranks.follower import update_seed
+from bsmon.engine.ranks.group import Group
+from bsmon.engine.ranks.orders import Present
+from bsmon.engine.ranks.sums import GradientSums
 from tests.unit.engine.harness import Due, Spy, play, same
 from tests.unit.ranks.test_shared_update import config
 from tests.unit.ranks.threads import ranks_in_threads
@@ -36,6 +40,10 @@ def until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < give_up, "waited in vain"
         time.sleep(0.02)
+
+
+def has_ended(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 class At(Spy):
@@ -95,6 +103,56 @@ def test_a_rank_that_is_killed_ends_the_run_with_its_weights_saved(tmp_path: Pat
     assert same(resumed.parts.model.state_dict(), undisturbed.parts.model.state_dict())
 
 
+def test_a_rank_that_is_killed_before_a_sum_keeps_nobody_waiting(tmp_path: Path) -> None:
+    """Gloo waits for ever where the connection closed before the sum began."""
+    add_up, sums = GradientSums.add_up, 0
+
+    def too_late(self: GradientSums, group: Group, present: Present) -> None:
+        nonlocal sums
+        sums += 1
+        if sums == 4:
+            (rank,) = followers_of(os.getpid())
+            rank.kill()
+            until(lambda: has_ended(rank))
+        add_up(self, group, present)
+
+    with patch.object(GradientSums, "add_up", too_late):
+        ended = play(config(epochs=50), tmp_path, fails=True)
+    assert ended.recorder.failure is not None
+    assert "was killed by SIGKILL" in ended.recorder.failure.message
+    assert CheckpointStore(tmp_path).load().step == 3
+
+
+class Suspending(At):
+    """Rank 1 falls silent in update 4, and then somebody asks to stop."""
+
+    def __init__(self) -> None:
+        super().__init__(self._suspend)
+
+    def _suspend(self, rank: psutil.Process) -> None:
+        rank.suspend()
+        self.step = 4  # the Stop below is due
+
+
+def test_a_stop_does_not_wait_for_a_rank_that_is_silent(tmp_path: Path) -> None:
+    with patch("bsmon.engine.ranks.patience.GIVE_UP_AFTER_S", 1):
+        ended = play(config(epochs=50), tmp_path, [(4, Stop())], spy=Suspending(), fails=True)
+    failure = ended.recorder.failure
+    assert failure is not None
+    assert "has not answered for 2 s, and the run was asked to stop. The weights are saved" in failure.message
+    assert CheckpointStore(tmp_path).load().step == 3
+    assert not followers_of(os.getpid())
+
+
+def test_ranks_that_build_something_else_are_refused(tmp_path: Path) -> None:
+    with ranks_in_threads():
+        ended = play(config("unlike"), tmp_path, fails=True)
+    failure = ended.recorder.failure
+    assert failure is not None
+    assert failure.bad_input
+    assert "[model] has nothing where rank 0 has bias [3] torch.float32" in failure.message
+
+
 RUN = """
 [data]
 task = "digits"
@@ -112,7 +170,7 @@ eval_every = "never"
 def test_ranks_end_when_the_run_is_killed(tmp_path: Path) -> None:
     (tmp_path / "run.toml").write_text(RUN)
     program = [sys.executable, "-m", "bsmon", "train", "run.toml", "--headless", "--interval", "0.1"]
-    place = {**os.environ, "TMPDIR": str(tmp_path)}  # a run that is killed leaves the file where its ranks met
+    place = {**os.environ, "TMPDIR": str(tmp_path)}
     with subprocess.Popen(
         program, cwd=tmp_path, env=place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as run:
@@ -120,5 +178,6 @@ def test_ranks_end_when_the_run_is_killed(tmp_path: Path) -> None:
         lines = list(takewhile(lambda line: " step 1" not in line, run.stdout))
         (rank,) = followers_of(run.pid)
         run.kill()
-        until(lambda: not rank.is_running() or rank.status() == psutil.STATUS_ZOMBIE)
+        until(lambda: has_ended(rank))
+    assert not list(tmp_path.glob("bsmon-ranks-*")), "the folder where the ranks met was left behind"
     assert any("on 2 ranks" in line for line in lines)

@@ -84,7 +84,7 @@ def start(rank: int) -> Member:
     def work() -> None:
         # As a process's end closes its socket.
         with ending, Connection(theirs.detach()) as connection, suppress(EOFError, ConnectionError):
-            process.follow(connection)
+            process.follow(connection, connection.recv())
 
     thread = threading.Thread(target=work, name=f"{RANK}{rank}", daemon=True)
     thread.start()

@@ -9,10 +9,15 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
+from itertools import count
 from multiprocessing.connection import Connection
 from typing import Protocol
 
 from bsmon.engine.ranks.orders import Answer, Order
+
+WhileWaiting = Callable[[str, int], None]
+"""Told about every second whom rank 0 waits for, and for how many seconds it has; it may raise to give up."""
 
 _LOOK_MS = 1000
 _REAP_S = 2.0
@@ -48,10 +53,8 @@ class Member:
         self._poll = select.poll()  # not select.select, which fails on descriptors above 1023
         self._poll.register(connection.fileno(), select.POLLIN)
 
-    @property
-    def pid(self) -> int:
-        """Its process."""
-        return self._process.pid
+    def __str__(self) -> str:
+        return f"rank {self.rank} (process {self._process.pid})"
 
     def send(self, order: Order) -> None:
         """Give an order. Raises MemberGone."""
@@ -60,12 +63,15 @@ class Member:
         except OSError as error:
             raise self.lost() from error
 
-    def receive(self) -> Answer:
-        """The next answer, however long it takes. Raises MemberGone."""
+    def receive(self, while_waiting: WhileWaiting) -> Answer:
+        """The next answer, however long it takes: `while_waiting` may raise to give up. Raises MemberGone."""
         # The socket closes with the process; looking at the process, too, helps where somebody else holds it open.
-        while not self._poll.poll(_LOOK_MS):
+        for looks in count(1):
+            if self._poll.poll(_LOOK_MS):
+                break
             if self._process.poll() is not None and not self._poll.poll(0):
                 raise self.lost()
+            while_waiting(str(self), looks * _LOOK_MS // 1000)
         try:
             return self._connection.recv()
         except (OSError, EOFError) as error:
@@ -89,7 +95,7 @@ class Member:
         elif status < 0:
             why = "; the kernel does that when memory is short" if -status == signal.SIGKILL else ""
             how = f"was killed by {signal.Signals(-status).name}{why}"
-        return MemberGone(f"rank {self.rank} (process {self.pid}) {how}")
+        return MemberGone(f"{self} {how}")
 
     def close(self, patience_s: float) -> None:
         """Wait for a rank that was told to stop; then close the socket, on which it ends at once; then kill it."""

@@ -8,6 +8,7 @@ from typing import Literal
 
 from bsmon.config.schema import Config
 from bsmon.engine.plan import BatchPlan
+from bsmon.engine.ranks.likeness import Likeness
 
 Present = tuple[bool, ...] | None
 """Which weights a gradient reached, in the model's order; None: all of them."""
@@ -17,11 +18,15 @@ TroubleKind = Literal["memory", "input", "error"]
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """The first order: build this training, then `Proceed` to meet the others at `store`, a file."""
+    """The first order: build this training, then `Proceed` to meet the others at `store`, a file.
+
+    `likeness`: what rank 0 has built.
+    """
 
     config: Config
     rank: int
     store: str
+    likeness: Likeness
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import shutil
 import signal
 import sys
 import threading
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 from bsmon.engine.build import build
 from bsmon.engine.ranks.follower import Follower, Socket, attempt
 from bsmon.engine.ranks.group import Group
+from bsmon.engine.ranks.likeness import check_alike, likeness
 from bsmon.engine.ranks.orders import Begin, Proceed, Trouble
 
 
@@ -22,27 +25,34 @@ def main(descriptor: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     os.set_inheritable(descriptor, False)
-    threading.Thread(target=end_with, args=(descriptor,), name="bsmon-rank-0", daemon=True).start()
     with contextlib.suppress(EOFError, ConnectionError):
-        follow(Connection(descriptor))
+        socket: Socket = Connection(descriptor)
+        begin = socket.recv()
+        assert isinstance(begin, Begin), begin
+        folder = Path(begin.store).parent
+        threading.Thread(target=end_with, args=(descriptor, folder), name="bsmon-rank-0", daemon=True).start()
+        follow(socket, begin)
 
 
-def end_with(descriptor: int) -> None:
-    """End this process when the other end of its socket closes, also in the middle of what all ranks do together."""
+def end_with(descriptor: int, folder: Path) -> None:
+    """End this process when the other end of its socket closes, also in the middle of what all ranks do together.
+
+    Also removes the folder where the ranks met: a rank 0 that was killed could not.
+    """
     poll = select.poll()
     poll.register(descriptor, 0)  # no events but that the other end has closed
     poll.poll()
+    shutil.rmtree(folder, ignore_errors=True)
     os._exit(0)
 
 
-def follow(socket: Socket) -> None:
+def follow(socket: Socket, begin: Begin) -> None:
     """Build the training and obey. Raises EOFError when rank 0 is gone."""
-    begin = socket.recv()
-    assert isinstance(begin, Begin), begin
     made: list[Follower] = []
 
     def make() -> None:
         parts = build(begin.config, lambda _what: None, begin.rank)
+        check_alike(begin.config.path, begin.likeness, likeness(parts))
         made.append(Follower(parts, begin.rank, socket))
 
     answer = attempt(make)

@@ -10,6 +10,7 @@ from torch import nn
 from bsmon.core.errors import BadInput
 from bsmon.engine.build import Parts
 from bsmon.engine.ranks.child import start_member
+from bsmon.engine.ranks.likeness import likeness
 from bsmon.engine.ranks.team import Team
 
 
@@ -27,7 +28,7 @@ def other_ranks(parts: Parts) -> Iterator[Team | None]:
     members = [start_member(rank) for rank in range(1, world_size)]
     team = Team(members, parts.device)
     try:
-        team.begin(parts.config)
+        team.begin(parts.config, likeness(parts))
         yield team
     finally:
         team.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -13,10 +13,10 @@ import torch
 from bsmon.config.schema import Config
 from bsmon.core.errors import BadInput
 from bsmon.engine.mishaps import RankLostError
-from bsmon.engine.ranks.child import Member, MemberGone
+from bsmon.engine.ranks.child import Member, MemberGone, WhileWaiting
 from bsmon.engine.ranks.group import Group
+from bsmon.engine.ranks.likeness import Likeness
 from bsmon.engine.ranks.orders import Begin, Order, Present, Proceed, Ready, Stop, Trouble
-from bsmon.engine.ranks.sums import GradientSums
 
 _END_S = 5.0
 _END_BROKEN_S = 0.5  # the others may be in the middle of a sum that never ends
@@ -36,33 +36,23 @@ class Team:
         self._group: Group | None = None
         self._folder = Path(tempfile.mkdtemp(prefix="bsmon-ranks-"))
         self._is_broken = False
+        self.while_waiting: WhileWaiting | None = None
 
     @property
     def world_size(self) -> int:
         """Ranks, this one included."""
         return 1 + len(self._members)
 
-    @property
-    def pids(self) -> tuple[int, ...]:
-        """Their processes."""
-        return tuple(member.pid for member in self._members)
-
-    @property
-    def group(self) -> Group:
-        """What all ranks do together; after `meet`."""
-        assert self._group is not None, "see meet"
-        return self._group
-
-    def begin(self, config: Config) -> None:
-        """Let them build the training, each by itself; `meet` waits for it."""
+    def begin(self, config: Config, own: Likeness) -> None:
+        """Let them build the training, each by itself; `meet` waits for it. `own`: what rank 0 has built."""
         for member in self._members:
-            member.send(Begin(config, member.rank, self._store))
+            member.send(Begin(config, member.rank, self._store, own))
 
     def meet(self) -> None:
         """Wait until every rank is up. Raises RankLostError, or what hindered one of them."""
         self.answers()
         self.order(Proceed())
-        self._group = Group(self._device, self._store, 0, self.world_size)
+        self._group = Group(self._device, self._store, 0, self.world_size, self._look)
 
     @property
     def _store(self) -> str:
@@ -85,7 +75,7 @@ class Team:
         troubles: list[Exception] = []
         for member in self._members:
             try:
-                answer = member.receive()
+                answer = member.receive(self._wait)
             except MemberGone as gone:
                 raise self._lost(gone) from gone
             if isinstance(answer, Ready):
@@ -102,14 +92,32 @@ class Team:
         with contextlib.suppress(RankLostError, torch.OutOfMemoryError, BadInput, FollowerError):
             self.answers()
 
-    def add_up(self, sums: GradientSums, present: Present) -> None:
-        """Every rank is ready: add up their gradients. Raises RankLostError."""
+    def together(self, work: Callable[[Group], None], present: Present = None) -> None:
+        """Every rank is ready: let all of them do what they do at once, here `work`. Raises RankLostError."""
+        assert self._group is not None, "see meet"
         self.order(Proceed(present))
         try:
-            sums.add_up(self.group, present)
+            work(self._group)
+        except RankLostError:
+            raise
         except RuntimeError:
             self._raise_if_lost()
             raise
+
+    def _wait(self, who: str, waited_s: int) -> None:
+        if self.while_waiting is None:
+            return
+        try:
+            self.while_waiting(who, waited_s)
+        except RankLostError as error:
+            raise self._lost(error) from error
+
+    def _look(self, waited_s: int) -> None:
+        """Something that all ranks do together takes long: raise RankLostError where it cannot end."""
+        lost = next((member for member in self._members if member.is_lost(0)), None)
+        if lost is not None:
+            raise self._lost(lost.lost())
+        self._wait("a rank", waited_s)
 
     def _raise_if_lost(self) -> None:
         """After an error in something that all ranks did together: raise RankLostError if that is why."""
@@ -117,7 +125,7 @@ class Team:
         if lost is not None:
             raise self._lost(lost.lost())
 
-    def _lost(self, gone: MemberGone) -> RankLostError:
+    def _lost(self, gone: Exception) -> RankLostError:
         self._is_broken = True
         whole = self._group is None or self._group.has_passed(_NOTICE_S)
         return RankLostError(str(gone), weights_are_whole=whole)

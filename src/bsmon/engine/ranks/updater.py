@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -16,7 +17,6 @@ from bsmon.engine.ranks.orders import (
     MakeGradients,
     Order,
     Present,
-    Proceed,
     Rehearse,
     StepWeights,
     TakeState,
@@ -70,8 +70,7 @@ class Standing:
         tensors: list[Tensor] = []
         self.team.order(TakeState(state.outline(state.capture(self._parts), tensors)))
         self.team.answers()
-        self.team.order(Proceed())
-        state.copy_from_first(tensors, self._parts.device, self.team.group)
+        self.team.together(partial(state.copy_from_first, tensors, self._parts.device))
         self.team.answers()
 
 
@@ -155,7 +154,7 @@ class RankedUpdater(Updater):
 
     def _add_up(self, present: Present, *, measures: bool) -> Tensor:
         """The gradient of the whole update, on all ranks; its loss."""
-        self.standing.team.add_up(self.sums, present)
+        self.standing.team.together(partial(self.sums.add_up, present=present), present)
         if measures:
             self.watch.ranks_reduced(self.sums.squares)
         self.finish_gradients()
