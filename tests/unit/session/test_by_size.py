@@ -33,6 +33,22 @@ def test_the_variance_falls_with_the_batch_size(batch_size: int) -> None:
     assert measured == pytest.approx(4 / batch_size, rel=0.9)
 
 
+@pytest.mark.parametrize(("norm_every", "noise_every"), [(10, 1), (1, 10), (1, 1)])
+def test_predicted_and_measured_agree_while_the_gradient_shrinks(norm_every: int, noise_every: int) -> None:
+    """A thousandth of the variance is left in the end, and one of the two is measured ten times as often."""
+    source, found, size = random.Random(1), VarianceBySize(), 32
+    for step in range(600):
+        scale = 10 ** (-3 * step / 600)
+        halves = [scale * (3 + source.gauss(0, (400 / (size / 2)) ** 0.5)) for _ in range(2)]
+        if step % norm_every == 0:
+            found.norm(size, abs(sum(halves) / 2))
+        if step % noise_every == 0:
+            found.noise(size, (halves[0] - halves[1]) ** 2 / (4 / size), halves[0] * halves[1])
+    predicted, measured = found.sample_variance(size), found.gradient_variance(size)
+    assert predicted is not None
+    assert measured == pytest.approx(predicted / size, rel=0.5)
+
+
 def test_few_measurements_say_nothing() -> None:
     found = drawn(8, 7)
     assert found.sizes() == {8}
