@@ -55,6 +55,17 @@ class LayerHealth(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Spread:
+    """A gradient over its elements; `snr` is mean |g| / std (C, part 4). None where it is no finite number."""
+
+    snr: float | None
+    mean_abs: float | None
+    std: float | None
+    minimum: float | None
+    maximum: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Layer:
     """The gradient of one parameter; `rms` is its norm / sqrt(elements), which compares across sizes."""
 
@@ -65,6 +76,7 @@ class Layer:
     weight_norm: float | None
     update_ratio: float | None
     health: LayerHealth
+    spread: Spread | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,10 @@ from statistics import median
 import torch
 from torch import Tensor
 
-from bsmon.core.gradients import Layer, LayerHealth, LayerTable
+from bsmon.core.gradients import Layer, LayerHealth, LayerTable, Spread
 from bsmon.core.text import clean
-from bsmon.telemetry.parameters import Sample, exact_type, flat, norms
+from bsmon.telemetry.elements import deviation, element_sums, finite, ratio
+from bsmon.telemetry.parameters import Sample, exact_type, flat, norms, widened
 from bsmon.telemetry.part import Part
 
 VANISHING = 1e-3
@@ -23,9 +24,11 @@ The guidelines ask to watch for norms "too large/small" (C, part 11) and give no
 not in absolute terms, because the scale of a loss is arbitrary.
 """
 
+_COLUMNS = 9
+
 
 class LayerNorms:
-    """Norms of each parameter's gradient, weights and update."""
+    """Norms of each parameter's gradient, weights and update, and how the gradient's elements spread."""
 
     def __init__(self, names: Sequence[str], sample: Sample) -> None:
         self._names = tuple(clean(name) for name in names)
@@ -43,14 +46,15 @@ class LayerNorms:
         parameters = self._sample.parameters
         self._absent = tuple(p.grad is None for p in parameters)
         gradients = [p.new_empty(0) if p.grad is None else flat(p.grad) for p in parameters]
-        self._parts = [norms(gradients), norms([flat(p) for p in parameters])]
+        sums = torch.stack([_sums(p) for p in parameters]).T.reshape(-1)
+        self._parts = [norms(gradients), norms([flat(p) for p in parameters]), sums]
 
     def discard(self) -> None:
         """Forget the update."""
         self._parts = []
 
     def finish(self, step: int, weights_before: Tensor, change: Tensor) -> Part:
-        """The results, 4 numbers for each parameter; from the sampled weights and their change by the update."""
+        """The results, 9 numbers for each parameter; from the sampled weights and their change by the update."""
         sizes = list(self._sample.sizes)
         columns = (*self._parts, norms(torch.split(change, sizes)), norms(torch.split(weights_before, sizes)))
         self._parts = []
@@ -59,7 +63,7 @@ class LayerNorms:
 
     def _decode(self, step: int, absent: Sequence[bool], values: Sequence[float]) -> LayerTable:
         count = len(self._names)
-        gradients, weights, changes, sampled = (values[i * count : (i + 1) * count] for i in range(4))
+        gradients, weights, *sums, changes, sampled = (values[i * count : (i + 1) * count] for i in range(_COLUMNS))
         elements = [p.numel() for p in self._sample.parameters]
         rms = [
             None if missing or not n else norm / math.sqrt(n)
@@ -75,10 +79,31 @@ class LayerNorms:
                 weight_norm=weights[i],
                 update_ratio=changes[i] / sampled[i] if sampled[i] else None,
                 health=judge(rms[i], usual),
+                spread=None if rms[i] is None else _spread([column[i] for column in sums], self._sample.numbers[i]),
             )
             for i in range(count)
         ]
         return LayerTable(step, tuple(sorted(rows, key=lambda row: oddity(row.rms, usual), reverse=True)))
+
+
+def _sums(parameter: Tensor) -> Tensor:
+    """`element_sums` of its gradient, zeros where there is none."""
+    gradient, kind = parameter.grad, exact_type(parameter.device)
+    numbers = None if gradient is None else widened(flat(gradient))
+    if gradient is None or numbers is None or not numbers.numel():
+        return torch.zeros(5, dtype=kind, device=parameter.device)
+    found = element_sums(numbers).to(kind)
+    if gradient.is_sparse:
+        # Most of its elements are not stored, and 0.
+        found[3].clamp_(max=0.0)
+        found[4].clamp_(min=0.0)
+    return found
+
+
+def _spread(sums: Sequence[float], numbers: int) -> Spread:
+    total, absolute, squares, low, high = sums
+    mean_abs, std = absolute / numbers, deviation(total, squares, numbers)
+    return Spread(finite(ratio(mean_abs, std)), finite(mean_abs), finite(std), finite(low), finite(high))
 
 
 def usual_rms(rms: Sequence[float | None]) -> float | None:

@@ -92,7 +92,7 @@ class Sample:
         total = sum(p.numel() for p in parameters) or 1
         self.parameters = tuple(parameters)
         self._strides = tuple(_stride(p.numel(), max(SAMPLE_EACH, p.numel() * limit // total)) for p in parameters)
-        self._numbers = numbers = [2 * p.numel() if p.is_complex() else p.numel() for p in parameters]
+        self.numbers = numbers = [2 * p.numel() if p.is_complex() else p.numel() for p in parameters]
         self.sizes = tuple(-(-n // stride) for n, stride in zip(numbers, self._strides, strict=True))
         self._factors: Tensor | None = None
         if any(stride > 1 for stride in self._strides):
@@ -109,7 +109,7 @@ class Sample:
         """The sampled elements of the gradients; zero where a parameter has none, or a sparse one (an embedding's)."""
         return self._gather(
             p.new_zeros(1, dtype=p.real.dtype).expand(n) if p.grad is None or p.grad.is_sparse else flat(p.grad)
-            for p, n in zip(self.parameters, self._numbers, strict=True)
+            for p, n in zip(self.parameters, self.numbers, strict=True)
         )
 
     def _gather(self, vectors: Iterable[Tensor]) -> Tensor:

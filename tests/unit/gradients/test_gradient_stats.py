@@ -208,6 +208,22 @@ def test_the_table_has_each_parameters_norms() -> None:
     assert rows["b"].update_ratio == pytest.approx(0.5)
     assert rows["b"].weight_norm == pytest.approx(math.sqrt(7))
     assert {row.health for row in rows.values()} == {LayerHealth.NORMAL}
+    spread = rows["a"].spread
+    assert spread is not None
+    expected = (gradient.abs().mean() / gradient.std(), gradient.abs().mean(), gradient.std())
+    assert (spread.snr, spread.mean_abs, spread.std) == pytest.approx(tuple(map(float, expected)), rel=1e-5)
+    assert (spread.minimum, spread.maximum) == (float(gradient.min()), float(gradient.max()))
+
+
+def test_what_a_sparse_gradient_does_not_store_is_zero() -> None:
+    embedding = torch.nn.Embedding(9, 3, sparse=True)
+    embedding(torch.tensor([1, 4])).sum().backward()
+    spread = layers([embedding.weight], ["a"]).layers[0].spread
+    assert spread is not None
+    whole = torch.zeros(9, 3)
+    whole[[1, 4]] = 1.0
+    assert (spread.minimum, spread.maximum) == (0.0, 1.0)
+    assert (spread.mean_abs, spread.std) == pytest.approx((6 / 27, float(whole.std())))
 
 
 def test_what_stands_out_comes_first_and_is_marked() -> None:
@@ -224,7 +240,7 @@ def test_what_stands_out_comes_first_and_is_marked() -> None:
     parameters[-1].grad = None
     rows = layers(parameters, list(expected)).layers
     assert [row.name for row in rows[:2]] == ["nan", "zero"]
-    assert (rows[-1].name, rows[-1].grad_norm, rows[-1].rms) == ("absent", None, None)
+    assert (rows[-1].name, rows[-1].grad_norm, rows[-1].rms, rows[-1].spread) == ("absent", None, None, None)
     assert {row.name: row.health.value for row in rows} == {name: health for name, (_, health) in expected.items()}
 
 

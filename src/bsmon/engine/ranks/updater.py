@@ -108,9 +108,9 @@ class RankedUpdater(Updater):
         self.timer.mark("telemetry")
         self.watch.begin(step, shares)
         measuring = self.watch.measures_ranks()
+        self.timer.mark("exchange")
         self.standing.team.order(self._order(step, sizes, measure=measuring is not None))
         present = self._own_share(micro_batches, sizes, sum(shares), measuring)
-        self.timer.mark("exchange")
         presents = [answer.present for answer in self.standing.team.answers()]
         return self._add_up(union([present, *presents]), measures=measuring is not None)
 
@@ -143,7 +143,9 @@ class RankedUpdater(Updater):
         """Rank 0's gradients, ready to be added to the others'; which weights they reached."""
         try:
             self.optimizer.zero_grad(set_to_none=True)
-            present = self.sums.put(self.accumulate(micro_batches, sizes, rows))
+            loss = self.accumulate(micro_batches, sizes, rows)
+            self.timer.mark("exchange")
+            present = self.sums.put(loss)
             if measuring is not None:
                 with measuring:
                     self.sums.put_square(0)

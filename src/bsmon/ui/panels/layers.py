@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from bsmon.core.gradients import Layer, LayerHealth, LayerTable
+from bsmon.core.gradients import Layer, LayerHealth, LayerTable, Spread
 from bsmon.core.text import clean
 from bsmon.ui import numbers
 from bsmon.ui.panels.panel import Panel
@@ -16,7 +16,10 @@ from bsmon.ui.view import View
 _NUMBERS = 10  # cells of a number
 _HEALTH = 12
 _BAR = 12
-_WIDE = 96  # columns from which |weight| and the number of elements are shown, too
+_SIGN = 2
+_NAME = 24  # cells of a name that a further number may not take
+_LABELS = ("norm", "rms", "|Δ|/|w|", "|weight|", "SNR", "elements", "mean |g|", "std", "min", "max")
+_LEAST = 3
 _HEALTH_ROLES = {
     LayerHealth.NORMAL: Role.DIM,
     LayerHealth.VANISHING: Role.WARNING,
@@ -43,9 +46,10 @@ class Layers(Panel):
         legend = paragraph(_LEGEND, width, Role.DIM, lines=2) if height >= 12 else []
         room = max(1, height - 2 - len(legend))
         spread = rms_range(table.layers)
-        shown = [layer_row(layer, spread, width) for layer in table.layers[:room]]
+        name_cells, count = _columns(table, width)
+        shown = [layer_row(layer, spread, name_cells, count) for layer in table.layers[:room]]
         blank: list[Row] = [()] * (room - len(shown))
-        return [title, _columns(width), *shown, *blank, *legend]
+        return [title, _labels(name_cells, count), *shown, *blank, *legend]
 
 
 def _facts(table: LayerTable) -> list[Row]:
@@ -57,30 +61,38 @@ def _facts(table: LayerTable) -> list[Row]:
     return [stands_out, count, ((f"step {numbers.count(table.step)}", Role.DIM),)]
 
 
-def _name_cells(width: int) -> int:
-    fixed = _BAR + 1 + 3 * _NUMBERS + _HEALTH + (2 * _NUMBERS if width >= _WIDE else 0)
-    return max(10, width - fixed)
+def _columns(table: LayerTable, width: int) -> tuple[int, int]:
+    """(cells of a name, columns of numbers): as many as there is room for beside the names, three at least."""
+    longest = max((len(layer.name) for layer in table.layers), default=0) + _SIGN + 1
+    fixed = _BAR + 1 + _HEALTH
+    wanted = min(longest, max(_NAME, width - fixed - len(_LABELS) * _NUMBERS))
+    count = min(len(_LABELS), max(_LEAST, (width - fixed - wanted) // _NUMBERS))
+    return min(longest, max(10, width - fixed - count * _NUMBERS)), count
 
 
-def _columns(width: int) -> Row:
-    more = ("|weight|", "elements") if width >= _WIDE else ()
-    labels = "".join(f"{text:>{_NUMBERS}}" for text in ("norm", "rms", "|Δ|/|w|", *more))
-    return ((f"{'  parameter':<{_name_cells(width)}}{'rms':<{_BAR + 1}}{labels}", Role.DIM),)
+def _labels(name_cells: int, count: int) -> Row:
+    labels = "".join(f"{text:>{_NUMBERS}}" for text in _LABELS[:count])
+    return ((f"{'  parameter':<{name_cells}}{'rms':<{_BAR + 1}}{labels}", Role.DIM),)
 
 
-def layer_row(layer: Layer, spread: tuple[float, float] | None, width: int) -> Row:
-    """One parameter; unknown shows as n/a."""
+def _numbers(layer: Layer) -> list[str]:
+    """As `_LABELS` has them."""
+    spread = layer.spread or Spread(None, None, None, None, None)
+    found = (layer.grad_norm, layer.rms, layer.update_ratio, layer.weight_norm, spread.snr)
+    more = (spread.mean_abs, spread.std, spread.minimum, spread.maximum)
+    return [*map(numbers.number, found), numbers.compact(layer.elements), *map(numbers.number, more)]
+
+
+def layer_row(layer: Layer, spread: tuple[float, float] | None, name_cells: int, count: int) -> Row:
+    """One parameter with so many of its numbers; unknown shows as n/a."""
     role = _HEALTH_ROLES[layer.health]
     is_odd = layer.health is not LayerHealth.NORMAL
-    name = shorten_path(clean(layer.name), _name_cells(width) - 3)
-    found = [numbers.number(layer.grad_norm), numbers.number(layer.rms), numbers.number(layer.update_ratio)]
-    if width >= _WIDE:
-        found += [numbers.number(layer.weight_norm), numbers.compact(layer.elements)]
+    name = shorten_path(clean(layer.name), name_cells - _SIGN - 1)
     return (
         ("● " if is_odd else "  ", role),
-        *fit(((name, Role.STRONG if is_odd else Role.INK),), _name_cells(width) - 2),
+        *fit(((name, Role.STRONG if is_odd else Role.INK),), name_cells - _SIGN),
         *fit(_bar(layer.rms, spread, role if is_odd else Role.GRADIENT), _BAR + 1),
-        ("".join(f"{text:>{_NUMBERS}}" for text in found), Role.INK),
+        ("".join(f"{text:>{_NUMBERS}}" for text in _numbers(layer)[:count]), Role.INK),
         (f"  {layer.health.value}" if is_odd else "", role),
     )
 
