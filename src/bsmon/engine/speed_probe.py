@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import torch
 
+from bsmon.core.errors import RunCannotGoOnError
 from bsmon.core.ports import Observer
 from bsmon.core.records import EventKind, Level, ProbedSpeed
 from bsmon.engine.batches import split
@@ -83,6 +84,8 @@ class SpeedProbe:
         """
         try:
             return self._seconds(size)
+        except RunCannotGoOnError:
+            raise  # another rank is lost: that is not the size's doing
         except Exception as error:
             if size == self._training.plan.batch_size:
                 raise

@@ -18,6 +18,7 @@ from bsmon.core.records import EventKind, ProbedSpeed
 from bsmon.core.snapshot import RunState
 from bsmon.engine.build import build
 from bsmon.engine.ranks.follower import Follower
+from bsmon.engine.ranks.orders import Order, Rehearse
 from bsmon.engine.ranks.start import other_ranks
 from bsmon.telemetry.clock import CpuStepTimer
 from tests.unit.engine.harness import Due, Played, config_for, play, same
@@ -203,6 +204,20 @@ def test_other_sizes_are_timed_with_all_ranks_and_change_nothing(tmp_path: Path)
     assert sizes[:3] == [8, 2, 32]
     assert same(probed.parts.model.state_dict(), quiet.parts.model.state_dict())
     assert same(probed.parts.model.state_dict(), ranks.weights()[0])
+
+
+def test_a_rank_that_is_lost_while_another_size_is_timed_ends_the_run(tmp_path: Path) -> None:
+    class Mortal(Follower):
+        def _obey(self, order: Order) -> None:
+            if isinstance(order, Rehearse) and sum(order.sizes) == 1:
+                raise EOFError  # which ends it
+            super()._obey(order)
+
+    with ranks_in_threads(Mortal):
+        ended = play(config(epochs=12, batch=8), tmp_path, fails=True)
+    assert ended.recorder.failure is not None
+    assert ended.recorder.failure.message.startswith("rank 1 (process ")
+    assert not [event for event in ended.recorder.events if "could not be timed" in event.text]
 
 
 def test_synchronous_batchnorm_is_refused() -> None:

@@ -35,7 +35,7 @@ class Team:
         self._device = device
         self._group: Group | None = None
         self._folder = Path(tempfile.mkdtemp(prefix="bsmon-ranks-"))
-        self._is_broken = False
+        self._loss: RankLostError | None = None
         self.while_waiting: WhileWaiting | None = None
 
     @property
@@ -59,7 +59,12 @@ class Team:
         return str(self._folder / "store")
 
     def order(self, order: Order) -> None:
-        """Tell every rank. Raises RankLostError."""
+        """Tell every rank. Raises RankLostError, once one is lost ever after.
+
+        A rank that was silent may answer late, and its answer would be taken for one to this order.
+        """
+        if self._loss is not None:
+            raise self._loss
         for member in self._members:
             try:
                 member.send(order)
@@ -126,19 +131,19 @@ class Team:
             raise self._lost(lost.lost())
 
     def _lost(self, gone: Exception) -> RankLostError:
-        self._is_broken = True
         whole = self._group is None or self._group.has_passed(_NOTICE_S)
-        return RankLostError(str(gone), weights_are_whole=whole)
+        self._loss = RankLostError(str(gone), weights_are_whole=whole)
+        return self._loss
 
     def close(self) -> None:
         """End all ranks; those that do not end by themselves are killed."""
         if self._group is not None:
-            self._group.close(abort=self._is_broken)
+            self._group.close(abort=self._loss is not None)
         for member in self._members:
             with contextlib.suppress(MemberGone):
                 member.send(Stop())
         for member in self._members:
-            member.close(_END_BROKEN_S if self._is_broken else _END_S)
+            member.close(_END_S if self._loss is None else _END_BROKEN_S)
         shutil.rmtree(self._folder, ignore_errors=True)
 
 

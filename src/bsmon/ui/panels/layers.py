@@ -63,7 +63,7 @@ def _facts(table: LayerTable) -> list[Row]:
 
 def _columns(table: LayerTable, width: int) -> tuple[int, int]:
     """(cells of a name, columns of numbers): as many as there is room for beside the names, three at least."""
-    longest = max((len(layer.name) for layer in table.layers), default=0) + _SIGN + 1
+    longest = max((len(layer.name) for layer in table.layers), default=0) + _SIGN + 2
     fixed = _BAR + 1 + _HEALTH
     wanted = min(longest, max(_NAME, width - fixed - len(_LABELS) * _NUMBERS))
     count = min(len(_LABELS), max(_LEAST, (width - fixed - wanted) // _NUMBERS))
