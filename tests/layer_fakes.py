@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from bsmon.core.gradients import Layer, LayerHealth, LayerTable, ProbedWeight
+from bsmon.core.gradients import Layer, LayerHealth, LayerTable, ProbedWeight, Spread
 from bsmon.core.records import GpuSample
 from bsmon.core.snapshot import MeasuredSize, MemoryForecast, Snapshot
 from tests import fakes
+
+SPREAD = Spread(0.72, 1.6e-3, 2.2e-3, -0.017, 0.019)
 
 LAYERS = LayerTable(
     315,
@@ -17,7 +19,7 @@ LAYERS = LayerTable(
         Layer("conv1.bias", 64, 3.1e-9, 3.9e-10, 0.4, 1e-9, LayerHealth.VANISHING),
         Layer("aux.weight", 640, None, None, 1.3, None, LayerHealth.ABSENT),
         Layer("norm.weight", 64, math.nan, math.nan, 8.0, None, LayerHealth.NONFINITE),
-        Layer("conv2.weight", 73_728, 0.61, 2.2e-3, 9.6, 1.2e-3, LayerHealth.NORMAL),
+        Layer("conv2.weight", 73_728, 0.61, 2.2e-3, 9.6, 1.2e-3, LayerHealth.NORMAL, SPREAD),
     ),
 )
 

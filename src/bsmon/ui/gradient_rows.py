@@ -14,6 +14,13 @@ def entry(label: str, value: str, width: int) -> Row:
     return ((label + " " * max(1, gap), Role.DIM), (value, Role.DIM if value == numbers.UNKNOWN else Role.INK))
 
 
+def extremes(minimum: float | None, maximum: float | None) -> str:
+    """The least and the greatest of something."""
+    if minimum is None or maximum is None:
+        return numbers.UNKNOWN
+    return f"{numbers.number(minimum)}, {numbers.number(maximum)}"
+
+
 def weight_rows(weight: ProbedWeight | None, width: int) -> list[Row]:
     """The gradient of the followed weight over time (C, part 4); nothing where none is followed."""
     if weight is None:
@@ -26,6 +33,7 @@ def weight_rows(weight: ProbedWeight | None, width: int) -> list[Row]:
         entry("SNR |mean| / std", numbers.number(weight.snr), width),
         entry("mean", numbers.number(weight.mean), width),
         entry("std", numbers.number(weight.std), width),
+        entry("min, max", extremes(weight.minimum, weight.maximum), width),
         entry("measured steps", numbers.count(weight.window), width),
     ]
 

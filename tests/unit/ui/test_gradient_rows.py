@@ -69,7 +69,8 @@ def test_a_variance_that_is_not_known_is_not_zero() -> None:
 
 
 @pytest.mark.parametrize(
-    ("label", "value"), [("SNR", "0.160"), ("mean", "-0.0180"), ("std", "0.110"), ("value", "-0.393")]
+    ("label", "value"),
+    [("SNR", "0.160"), ("mean", "-0.0180"), ("std", "0.110"), ("value", "-0.393"), ("min, max", "-0.400, 0.310")],
 )
 def test_the_followed_weight(label: str, value: str) -> None:
     rows = [text(row) for row in weight_rows(layer_fakes.with_weight().probed_weight, 34)]

@@ -10,7 +10,7 @@ from bsmon.core.advice import NoiseScale
 from bsmon.core.records import GradientStats
 from bsmon.core.text import clean
 from bsmon.ui import numbers
-from bsmon.ui.gradient_rows import entry, variance_rows, weight_rows
+from bsmon.ui.gradient_rows import entry, extremes, variance_rows, weight_rows
 from bsmon.ui.panels.panel import Panel
 from bsmon.ui.roles import Role, Row
 from bsmon.ui.rows import row_width, shorten
@@ -55,7 +55,7 @@ def gradient_table(stats: GradientStats | None, noise: NoiseScale, width: int) -
         ("noise scale", noise_scale_text(noise)),
         ("mean |g|", numbers.number(known.mean_abs)),
         ("std", numbers.number(known.std)),
-        ("min, max", _extremes(known)),
+        ("min, max", extremes(known.minimum, known.maximum)),
         ("|update| / |weight|", numbers.number(known.update_ratio)),
         ("|weight|", numbers.number(known.weight_norm)),
         ("norm after clipping", numbers.number(known.norm_after_clipping)),
@@ -65,12 +65,6 @@ def gradient_table(stats: GradientStats | None, noise: NoiseScale, width: int) -
     if known.nonfinite:
         rows.insert(0, ((f"{numbers.count(known.nonfinite)} NaN or infinite", Role.BAD),))
     return rows
-
-
-def _extremes(stats: GradientStats) -> str:
-    if stats.minimum is None or stats.maximum is None:
-        return numbers.UNKNOWN
-    return f"{numbers.number(stats.minimum)}, {numbers.number(stats.maximum)}"
 
 
 def _estimator(noise: NoiseScale, width: int) -> Row:
