@@ -31,6 +31,9 @@ class _Size:
     moments: deque[_Moment] = field(default_factory=lambda: deque(maxlen=_RECENT))
     norms: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))
     noise: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=_RECENT))
+    variances: deque[float] = field(
+        default_factory=lambda: deque(maxlen=_RECENT)
+    )  # of the noise samples, by themselves
 
     def end_moment(self) -> None:
         if not self.norms or not self.noise:
@@ -59,6 +62,7 @@ class VarianceBySize:
         if math.isfinite(variance) and math.isfinite(squared_norm):
             size = self._sizes.setdefault(batch_size, _Size())
             size.noise.append((variance, squared_norm))
+            size.variances.append(variance)
             size.end_moment()
 
     def sizes(self) -> set[int]:
@@ -66,8 +70,15 @@ class VarianceBySize:
         return set(self._sizes)
 
     def sample_variance(self, batch_size: int) -> float | None:
-        """tr(Sigma) as measured at this size; None while there are few samples."""
-        return _mean([moment.variance for moment in self._moments(batch_size)])
+        """tr(Sigma) as measured at this size, of the moments of `gradient_variance` where there are enough of them.
+
+        None while there are few samples.
+        """
+        moments = self._moments(batch_size)
+        if len(moments) >= _LEAST:
+            return _mean([moment.variance for moment in moments])
+        size = self._sizes.get(batch_size)
+        return None if size is None else _mean(list(size.variances))
 
     def gradient_variance(self, batch_size: int) -> float | None:
         """E|g|^2 - |G|^2 at this size; None while there are few samples, or where chance has it below 0."""

@@ -56,6 +56,13 @@ def test_few_measurements_say_nothing() -> None:
     assert found.gradient_variance(8) is None
 
 
+def test_the_predicted_variance_does_not_wait_for_norms() -> None:
+    found = VarianceBySize()
+    for _ in range(8):
+        found.noise(8, 4.0, 9.0)
+    assert (found.sample_variance(8), found.gradient_variance(8)) == (4.0, None)
+
+
 def test_what_is_not_finite_is_left_out() -> None:
     found = drawn(8, 50)
     before = found.gradient_variance(8), found.sample_variance(8)
