@@ -2,10 +2,11 @@
 
     python -m benchmarks.overhead [--rounds N] [--window SECONDS]
 
-The same model, data, optimizer and threads: in a bare loop that reads no loss and draws nothing; in bsmon without
-gradient probes, headless; headless; and on its screen, in a terminal of 120x40 at the default frame rate. All four
-programs are alive from the start and only one runs at a time, by turns (SIGSTOP, SIGCONT), so that a change of the
-machine's speed meets all of them. Medians over the rounds; a ratio is the median of each round's own ratios.
+The same model, data, optimizer and threads: in a bare loop that reads no loss and draws nothing; in a second one, the
+control, which shows what the comparison itself is worth; in bsmon without gradient probes, headless; headless; and on
+its screen, in a terminal of 120x40 at the default frame rate. All are alive from the start and only one runs at a time,
+by turns (SIGSTOP, SIGCONT). The bare loop runs before and after each of the others, and a ratio is to the mean of these
+two, so that a machine that grows slower or faster meets both sides. Medians over the rounds.
 """
 
 from __future__ import annotations
@@ -107,6 +108,8 @@ class Program:
     process: subprocess.Popen[bytes]
     memory: mmap.mmap
     rates: list[float] = field(default_factory=list)
+    ratios: list[float] = field(default_factory=list)
+    """Its speed over that of the bare loop just before and after it."""
 
     def read(self) -> tuple[float, int]:
         """Seconds and samples; read again where the program was just writing."""
@@ -130,15 +133,17 @@ class Program:
         for process in [root, *root.children(recursive=True)]:
             process.send_signal(number)
 
-    def measure(self, window_s: float) -> None:
-        """Let it run alone for a while and note its speed, in samples per second."""
+    def measure(self, window_s: float) -> float:
+        """Let it run alone for a while; its speed, in samples per second."""
         self.signal(signal.SIGCONT)
         time.sleep(SETTLE_S)
         began, before = self.read()
         time.sleep(window_s)
         ended, after = self.read()
         self.signal(signal.SIGSTOP)
-        self.rates.append((after - before) / (ended - began))
+        rate = (after - before) / (ended - began)
+        self.rates.append(rate)
+        return rate
 
 
 class Terminal:
@@ -195,13 +200,12 @@ def compare(task: str, rounds: int, window_s: float) -> None:
         config.write_text(TASKS[task], encoding="utf-8")
         try:
             programs.append(start("bare loop", folder, config, [], None))
+            programs.append(start("control", folder, config, [], None))
             programs.append(start("without probes", folder, config, without, None))
             programs.append(start("headless", folder, config, ["", "--headless"], None))
             programs.append(start("screen", folder, config, [""], terminal))
             written = terminal.count
-            for _ in range(rounds):
-                for program in programs:
-                    program.measure(window_s)
+            take_turns(programs[0], programs[1:], rounds, window_s)
         finally:
             for program in programs:
                 program.signal(signal.SIGKILL)
@@ -210,17 +214,27 @@ def compare(task: str, rounds: int, window_s: float) -> None:
     show(task, programs, bytes_s)
 
 
+def take_turns(bare: Program, others: Sequence[Program], rounds: int, window_s: float) -> None:
+    """The bare loop, another, the bare loop, the next, and so on; notes each one's ratios."""
+    before = bare.measure(window_s)
+    for _ in range(rounds):
+        for program in others:
+            own = program.measure(window_s)
+            after = bare.measure(window_s)
+            program.ratios.append(own / statistics.mean((before, after)))
+            before = after
+
+
 def show(task: str, programs: Sequence[Program], bytes_s: float) -> None:
     """Print a task's lines."""
     plain = programs[0]
     batch = int(TASKS[task].partition("size = ")[2].partition("\n")[0])
     print(f"{task}: a step of the bare loop takes {batch / statistics.median(plain.rates) * 1e3:.2f} ms")
-    for program in programs:
-        ratios = sorted(rate / bare_rate for rate, bare_rate in zip(program.rates, plain.rates, strict=True))
-        quarter = len(ratios) // 4
+    for program in programs[1:]:
+        low, middle, high = statistics.quantiles(program.ratios, n=4)
         print(
-            f"  {program.name:16} {statistics.median(program.rates):10,.0f} samples/s   ratio "
-            f"{statistics.median(ratios):.3f}  (half of the rounds {ratios[quarter]:.3f} to {ratios[-1 - quarter]:.3f})"
+            f"  {program.name:16} {statistics.median(program.rates):10,.0f} samples/s   ratio {middle:.3f}  "
+            f"(half of the rounds {low:.3f} to {high:.3f})"
         )
     print(f"  the screen writes {bytes_s / 1e3:.1f} kB/s", flush=True)
 
@@ -229,7 +243,7 @@ def main() -> None:
     """Print both tables; `--bare` is what this program starts itself as."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--window", type=float, default=1.5, help="seconds that a program is measured at a time")
+    parser.add_argument("--window", type=float, default=1.0, help="seconds that a program is measured at a time")
     parser.add_argument("--task", choices=sorted(TASKS), action="append")
     parser.add_argument("--bare", nargs=2, type=Path, metavar=("CONFIG", "COUNT"), help=argparse.SUPPRESS)
     chosen = parser.parse_args()
