@@ -28,10 +28,10 @@ TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 WORKERS ?= logical
 PARALLEL := -n $(WORKERS) --maxprocesses 4 --dist worksteal
 
-.PHONY: help demo test lint unit slow gpu docs clean
+.PHONY: help demo test lint unit slow gpu docs screenshot clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(RUN) ## Install bsmon into .venv and watch a small training live
 	@$(BIN)/bsmon train examples/digits.toml || [ $$? -eq 130 ] # 130: left before the end, which is no error here
@@ -55,6 +55,9 @@ gpu: $(DEV) ## The tests that need a CUDA device
 
 docs: $(RUN) ## Write docs/configuration.md anew from the config's own descriptions
 	$(BIN)/python -m bsmon.config.explain > docs/configuration.md
+
+screenshot: $(RUN) ## Take docs/screen.svg anew, of a real training
+	$(BIN)/python docs/make_screenshot.py
 
 clean: ## Remove .venv and everything that a build or a test left
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
