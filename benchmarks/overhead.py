@@ -25,11 +25,14 @@ import tempfile
 import termios
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+
+from bsmon.config.load import load
+from bsmon.config.schema import Config
 
 ROOT = Path(__file__).resolve().parents[1]
 COUNT = struct.Struct("<dQ")  # seconds of the program's own clock, samples trained on until then
@@ -69,20 +72,17 @@ main()
 """
 
 
-def bare(config_path: Path, count_path: Path) -> None:
-    """The loop that a person would write, over the parts that bsmon would train."""
+def bare_updates(config: Config) -> Iterator[int]:
+    """The loop that a person would write, over the parts that bsmon would train: an update, and its samples."""
     from torch.nn.functional import cross_entropy
 
-    from bsmon.config.load import load
     from bsmon.engine.build import build
     from bsmon.engine.tasks.task import TensorBatches
 
-    config = load(config_path)
     parts = build(config, lambda _what: None)
-    model, optimizer, data, memory = parts.model, parts.optimizer, parts.data.train, _shared(count_path)
+    model, optimizer, data = parts.model, parts.optimizer, parts.data.train
     assert isinstance(data, TensorBatches)
     inputs, targets = data.tensors
-    samples = step = 0
     while True:
         parts.cursor.next_epoch()
         for indices in parts.cursor.peek(len(data)).split(config.batch.size):
@@ -90,9 +90,16 @@ def bare(config_path: Path, count_path: Path) -> None:
             loss = cross_entropy(model(inputs[indices]), targets[indices])
             loss.backward()
             optimizer.step()
-            samples, step = samples + len(indices), step + 1
-            if step % 20 == 0:
-                memory[: COUNT.size] = COUNT.pack(time.perf_counter(), samples)
+            yield len(indices)
+
+
+def bare(config_path: Path, count_path: Path) -> None:
+    """Train so, and leave the number of samples where the benchmark finds it."""
+    memory, samples = _shared(count_path), 0
+    for step, count in enumerate(bare_updates(load(config_path)), start=1):
+        samples += count
+        if step % 20 == 0:
+            memory[: COUNT.size] = COUNT.pack(time.perf_counter(), samples)
 
 
 def _shared(path: Path) -> mmap.mmap:

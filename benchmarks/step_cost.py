@@ -14,12 +14,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.overhead import TASKS
+from benchmarks.overhead import TASKS, bare_updates
 from bsmon.config.load import parse
-from bsmon.config.schema import Config
 from bsmon.core.commands import Command, Stop
-from bsmon.engine.build import build
-from bsmon.engine.tasks.task import TensorBatches
 from bsmon.session.desk import AdvisorDesk
 from bsmon.session.inbox import Inbox
 from bsmon.session.mailbox import CommandMailbox
@@ -35,7 +32,7 @@ UPDATES = {"MLP": 200, "CNN": 20}
 class Turns(CommandMailbox):
     """Asked by the training at every update; after so many of them makes as many bare ones, and notes both times."""
 
-    def __init__(self, bare: Iterator[None], updates: int, turns: int) -> None:
+    def __init__(self, bare: Iterator[int], updates: int, turns: int) -> None:
         super().__init__()
         self._bare = bare
         self._updates = updates
@@ -58,24 +55,6 @@ class Turns(CommandMailbox):
         self.pairs.append(((self._began - now) / self._updates, own))
         self._left -= 1
         return None if self._left else Stop(save=False)
-
-
-def bare_updates(config: Config) -> Iterator[None]:
-    """The loop that a person would write, an update each time it is asked."""
-    from torch.nn.functional import cross_entropy
-
-    parts = build(config, lambda _what: None)
-    model, optimizer, data = parts.model, parts.optimizer, parts.data.train
-    assert isinstance(data, TensorBatches)
-    inputs, targets = data.tensors
-    while True:
-        parts.cursor.next_epoch()
-        for indices in parts.cursor.peek(len(data)).split(config.batch.size):
-            optimizer.zero_grad(set_to_none=True)
-            loss = cross_entropy(model(inputs[indices]), targets[indices])
-            loss.backward()
-            optimizer.step()
-            yield
 
 
 def measure(name: str, turns: int) -> str:
