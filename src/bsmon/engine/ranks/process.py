@@ -25,13 +25,17 @@ def main(descriptor: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     os.set_inheritable(descriptor, False)
+    socket: Socket = Connection(descriptor)
     with contextlib.suppress(EOFError, ConnectionError):
-        socket: Socket = Connection(descriptor)
         begin = socket.recv()
         assert isinstance(begin, Begin), begin
         folder = Path(begin.store).parent
-        threading.Thread(target=end_with, args=(descriptor, folder), name="bsmon-rank-0", daemon=True).start()
-        follow(socket, begin)
+        end = threading.Thread(target=end_with, args=(descriptor, folder), name="bsmon-rank-0", daemon=True)
+        end.start()
+        try:
+            follow(socket, begin)
+        except (EOFError, ConnectionError):
+            end.join()  # rank 0 is gone: the process must not end before that thread has removed the folder
 
 
 def end_with(descriptor: int, folder: Path) -> None:
