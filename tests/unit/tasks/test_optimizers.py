@@ -99,6 +99,7 @@ def test_fused_and_plain_make_the_same_step(momentum: float) -> None:
             {"weight_decy": 0.1},
             r'optimizer.weight_decy: .*AdamW takes no such argument; did you mean "weight_decay"',
         ),
+        ("AdamW", {"lrr": 0.1}, r'optimizer.lrr: .*AdamW takes no such argument; did you mean "lr"'),
         ("SGD", {"betas": [0.9, 0.9]}, r"optimizer.betas: torch.optim.SGD takes no such argument"),
         ("AdamW", {"params": []}, r"optimizer.params: torch.optim.AdamW takes no such argument"),
         ("AdamW", {"weight_decay": "0.1"}, r'optimizer.weight_decay: expected a number, got "0.1" \(text\)'),

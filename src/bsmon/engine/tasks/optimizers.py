@@ -105,7 +105,8 @@ def _arguments(config: Config, kind: type[torch.optim.Optimizer]) -> dict[str, A
     for name, value in config.optimizer.arguments.items():
         key = f"optimizer.{name}"
         if name not in options:
-            text = f"torch.optim.{kind.__name__} takes no such argument; {did_you_mean(name, options)}"
+            nearest = did_you_mean(name, ["lr", *options])
+            text = f"torch.optim.{kind.__name__} takes no such argument; {nearest}"
             raise problem(config.path, key, text)
         wanted = _wanted(options[name].default, value)
         if wanted is not None:
